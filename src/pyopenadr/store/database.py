@@ -1,0 +1,211 @@
+"""The door to the database: connections, transactions, and what its errors mean.
+
+Units of work are plain functions of a SQLAlchemy `Connection`. For SQLite they run in threads of this module, one for
+writing and a few for reading: a thread is entered once for a unit of work, where an asyncio driver enters one for
+every step of every statement, which costs four times as much and takes it from the event loop. Other engines run the
+same functions over an asyncio driver.
+
+PostgreSQL (asyncpg) runs the same statements on the same code as the SQLite of `sqlite+aiosqlite`, which the tests
+cover; PostgreSQL itself has not been tested yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from pyopenadr.errors import StoreError
+
+__all__ = ["DATABASE_ERRORS", "AsyncioDatabase", "Database", "ThreadDatabase", "connect", "store_error"]
+
+T = TypeVar("T")
+
+DATABASE_ERRORS = (SQLAlchemyError, sqlite3.Error, OSError, UnicodeError, OverflowError)
+"""What the database, its driver and the way to it raise; `store_error` makes sense of each."""
+
+_READERS = 4
+
+_HINTS = (
+    ("unable to open database file", "check that the folder exists and that this user may write in it"),
+    ("file is not a database", "that file is something else: give the path of a new file"),
+    ("malformed", "the file is damaged: restore it from a backup"),
+    ("disk is full", "free some disk space and try again"),
+    ("readonly", "this user may not write to the file or its folder: change its permissions"),
+    ("read-only", "this user may not write to the file or its folder: change its permissions"),
+    ("locked", "another process is writing to it for a long time: stop that, or raise busy_timeout_s"),
+    ("disk i/o error", "check the disk and its file system"),
+    ("no such table", "its schema is not pyopenadr's: give pyopenadr a database of its own"),
+    ("already exists", "it holds another application's tables: give pyopenadr a database of its own"),
+    ("unique constraint failed: ven.registration_id", "give each VEN a registration_id of its own"),
+    ("foreign key", "the VEN it belongs to is gone"),
+    ("surrogates not allowed", "the text holds half a character: use well-formed Unicode"),
+    ("connect", "check that the database server runs and that the address is right"),
+)
+
+
+def store_error(error: BaseException, where: str) -> StoreError:
+    """The StoreError that says what `error` from the database `where` means, and what to do."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    reason = str(cause) or type(cause).__name__
+    hint = next((hint for sign, hint in _HINTS if sign in reason.lower()), "see the database's own log")
+    if isinstance(cause, sqlite3.Error) and "unable to open" in reason:
+        folder = Path(where).parent
+        if not folder.is_dir():
+            hint = f"the folder {folder} does not exist: create it"
+    result = StoreError(f"database {where}: {reason}; {hint}")
+    result.__cause__ = error
+    return result
+
+
+class Database(Protocol):
+    """Runs units of work."""
+
+    @property
+    def where(self) -> str:
+        """What to call the database in messages: without any password."""
+        ...
+
+    @property
+    def dialect(self) -> str:
+        """Whose SQL it speaks: `sqlite` or `postgresql`."""
+        ...
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a unit of work that only reads and takes one statement."""
+        ...
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a unit of work in a transaction and commit it; roll it back if it raises. One at a time."""
+        ...
+
+    async def close(self) -> None:
+        """Wait for what runs, and end all connections."""
+        ...
+
+
+def connect(url: URL, *, synchronous: str, busy_timeout_s: float) -> Database:
+    """The database of that address. Nothing is opened until the first unit of work."""
+    settings = {
+        # First, so that the others wait for a lock too.
+        "busy_timeout": str(round(busy_timeout_s * 1000)),
+        "foreign_keys": "ON",
+        "synchronous": synchronous,
+    }
+    return ThreadDatabase(url, settings) if url.drivername == "sqlite" else AsyncioDatabase(url, settings)
+
+
+def _set_up(engine: Engine, settings: dict[str, str], begin: str | None) -> None:
+    """Have every new connection to SQLite take the settings, and every transaction begin with `begin`.
+
+    Python's driver would begin transactions by itself, too late for SAVEPOINT and for DDL, so it is told not to.
+    """
+
+    def connected(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for name, value in settings.items():
+            cursor.execute(f"PRAGMA {name}={value}")
+        cursor.close()
+
+    def begun(connection: Connection) -> None:
+        if begin is not None:
+            connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begun)
+
+
+# A writer takes the lock at once: one that reads first and writes later might find that another process wrote
+# between, and could only fail. A reader has one statement and needs no transaction at all.
+_WRITE = "BEGIN IMMEDIATE"
+
+
+def _for_writing(settings: dict[str, str]) -> dict[str, str]:
+    return {**settings, "journal_mode": "WAL"}
+
+
+def _for_reading(settings: dict[str, str]) -> dict[str, str]:
+    return {**settings, "query_only": "ON"}
+
+
+class ThreadDatabase:
+    """SQLite in threads. A database in memory has only one connection, hence one thread for everything."""
+
+    def __init__(self, url: URL, settings: dict[str, str]) -> None:
+        self.where = url.database or "in memory"
+        self.dialect = "sqlite"
+        in_memory = url.database in (None, "", ":memory:")
+        if in_memory:
+            one = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+            self._writer = create_engine(url, **one)
+        else:
+            self._writer = create_engine(url, pool_size=1, max_overflow=0)
+        _set_up(self._writer, _for_writing(settings), _WRITE)
+        self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="pyopenadr-store-write")
+        self._reader, self._read_threads = self._writer, self._write_thread
+        if not in_memory:
+            self._reader = create_engine(url, pool_size=_READERS, max_overflow=0)
+            _set_up(self._reader, _for_reading(settings), None)
+            self._read_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="pyopenadr-store-read")
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._read_threads, _in_thread, self._reader, work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._write_thread, _in_transaction, self._writer, work)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        # The writer goes last: the last connection writes the log back into the file and deletes it, which a
+        # reading one may not.
+        for threads, engine in ((self._read_threads, self._reader), (self._write_thread, self._writer)):
+            threads.shutdown(wait=True)
+            engine.dispose()
+
+
+def _in_thread(engine: Engine, work: Callable[[Connection], T]) -> T:
+    with engine.connect() as connection:
+        return work(connection)
+
+
+def _in_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
+    with engine.begin() as connection:
+        return work(connection)
+
+
+class AsyncioDatabase:
+    """A database behind an asyncio driver: PostgreSQL with asyncpg, or SQLite with aiosqlite in a file."""
+
+    def __init__(self, url: URL, settings: dict[str, str]) -> None:
+        self._writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+        self._reader = create_async_engine(url, pool_size=_READERS, max_overflow=0, pool_pre_ping=True)
+        self.dialect = self._writer.dialect.name
+        self.where = url.render_as_string(hide_password=True)
+        if self.dialect == "sqlite":
+            self.where = url.database or ""
+            _set_up(self._writer.sync_engine, _for_writing(settings), _WRITE)
+            _set_up(self._reader.sync_engine, _for_reading(settings), None)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        async with self._reader.connect() as connection:
+            return await connection.run_sync(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        async with self._writer.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def close(self) -> None:
+        await self._reader.dispose()
+        await self._writer.dispose()

@@ -1,0 +1,270 @@
+"""The interface that a VTN's store fulfils.
+
+Every method is one unit of work: it has happened wholly, and durably where the store is durable, when it returns, or
+not at all when it raises `StoreError`. Values go in and come out as `pyopenadr.model` values. All methods may be
+called at the same time from many tasks of one event loop.
+
+Directions of reports: `Source.VEN` is a report that the VEN delivers to the VTN, `Source.VTN` one that the VTN
+delivers to the VEN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from pyopenadr.model import Capability, Event, Opt, OptType, Reading, Registration, ReportRequest
+
+__all__ = ["Answer", "Outgoing", "Source", "Store", "StoredEvent", "StoredReading", "StoredRequest"]
+
+
+class Source(StrEnum):
+    """Who delivers a report."""
+
+    VEN = "ven"
+    VTN = "vtn"
+
+
+class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event with the VENs it is for; `recipients` of None means every VEN, also those that register later.
+
+    `closed` events are over for every VEN and no longer delivered.
+    """
+
+    event: Event
+    recipients: tuple[str, ...] | None = None
+    closed: bool = False
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a VEN last said about an event.
+
+    `modification_number` is the version it answered. `by_opt` is true where an oadrCreateOpt said it, which an
+    oadrCreatedEvent does not overrule (2.0b rule 206).
+    """
+
+    event_id: str
+    ven_id: str
+    modification_number: int
+    opt_type: OptType
+    response_code: str
+    answered_at: datetime
+    response_description: str | None = None
+    by_opt: bool = False
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that waits for a VEN until the VEN has answered it.
+
+    `item_id` is unique for the VEN and chosen by the caller; items go out in the order in which they were added.
+    `kind` and `body` are the caller's; the store does not look into them.
+    """
+
+    item_id: str
+    kind: str
+    body: bytes
+    created_at: datetime
+
+
+class StoredRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A report request and how far it has come.
+
+    `confirmed` says that the source has acknowledged it.
+    """
+
+    request: ReportRequest
+    source: Source
+    requested_at: datetime
+    confirmed: bool = False
+
+
+class StoredReading(msgspec.Struct, frozen=True, kw_only=True):
+    """A reading with where it came from."""
+
+    ven_id: str
+    report_specifier_id: str
+    report_request_id: str
+    reading: Reading
+
+
+class Store(Protocol):
+    """What the VTN needs of its store."""
+
+    async def open(self) -> None:
+        """Make ready: connect, and bring the database's schema up to date where it is ours to do."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is in flight and let go of everything. Safe to call twice."""
+        ...
+
+    def subscribe(self, listener: Callable[[str | None], None]) -> Callable[[], None]:
+        """Have `listener(ven_id)` called after each commit that changes what waits for that VEN.
+
+        None means any VEN may be concerned. The listener must be quick and not raise. Returns a function that ends
+        the subscription.
+        """
+        ...
+
+    # --- VENs ---------------------------------------------------------------------------------------------------
+
+    async def save_registration(
+        self, registration: Registration, *, fresh: bool = False, outgoing: Sequence[Outgoing] = ()
+    ) -> None:
+        """Keep a VEN, replacing what was kept under its ven_id.
+
+        `fresh` starts anew (2.0b rule 406): capabilities and report requests in both directions, opts and waiting
+        messages go in the same unit of work; its event answers and readings stay. `outgoing` is then added to its
+        queue, in order.
+
+        Raises:
+            StoreError: another VEN has the same registration_id.
+        """
+        ...
+
+    async def end_registration(self, ven_id: str, *, outgoing: Sequence[Outgoing] = ()) -> bool:
+        """Forget the VEN's registration_id and all that `fresh` forgets (2.0b rule 407), but keep the VEN itself.
+
+        Returns whether it was registered.
+        """
+        ...
+
+    async def delete_ven(self, ven_id: str) -> bool:
+        """Forget the VEN with everything about it, readings and answers too. Returns whether it was there."""
+        ...
+
+    async def load_registration(self, ven_id: str) -> Registration | None:
+        """The VEN with that ID (case-sensitive, 2.0b rule 512), registered or not."""
+        ...
+
+    async def find_registration(
+        self, *, ven_name: str | None = None, registration_id: str | None = None, fingerprint: str | None = None
+    ) -> Registration | None:
+        """The VEN that has all of the given properties, or None; the earliest in ven_id order if several do.
+
+        None is no property: with none given there is no such VEN.
+        """
+        ...
+
+    async def list_registrations(self) -> list[Registration]:
+        """All VENs, by ven_id."""
+        ...
+
+    async def save_presence(self, last_seen: Mapping[str, datetime], online: Mapping[str, bool]) -> None:
+        """Note when VENs were last heard of and whether they count as online; unknown ven_ids are passed over."""
+        ...
+
+    # --- events -------------------------------------------------------------------------------------------------
+
+    async def save_event(self, stored: StoredEvent) -> None:
+        """Keep an event, replacing the version kept under its event_id."""
+        ...
+
+    async def load_event(self, event_id: str) -> StoredEvent | None:
+        """The event with that ID."""
+        ...
+
+    async def list_events(self, *, include_closed: bool = False) -> list[StoredEvent]:
+        """The events, in the order in which they were first saved."""
+        ...
+
+    async def save_answers(self, answers: Sequence[Answer]) -> None:
+        """Keep what VENs said of events, each replacing what the same VEN said of the same event."""
+        ...
+
+    async def list_answers(self, *, ven_id: str | None = None, event_id: str | None = None) -> list[Answer]:
+        """The last answers, of one VEN or about one event or both, by event_id and ven_id."""
+        ...
+
+    # --- messages that wait for a VEN -----------------------------------------------------------------------------
+
+    async def add_outgoing(self, ven_id: str, items: Sequence[Outgoing]) -> None:
+        """Append to the VEN's queue. An item whose item_id already waits there replaces it, in its place.
+
+        Raises:
+            StoreError: no such VEN.
+        """
+        ...
+
+    async def list_outgoing(self, ven_id: str) -> list[Outgoing]:
+        """What waits for the VEN, first come first."""
+        ...
+
+    async def remove_outgoing(self, ven_id: str, item_ids: Iterable[str]) -> None:
+        """Take items that the VEN has answered from its queue; those not there are passed over."""
+        ...
+
+    # --- opt ------------------------------------------------------------------------------------------------------
+
+    async def save_opt(self, opt: Opt, *, answers: Sequence[Answer] = ()) -> None:
+        """Keep an opt; several may have one opt_id (2.0b rule 204), but the same opt twice is kept once.
+
+        `answers` are saved in the same unit of work.
+        """
+        ...
+
+    async def delete_opts(self, ven_id: str, opt_id: str) -> int:
+        """Forget every opt of the VEN with that opt_id (2.0b rule 204). Returns how many there were."""
+        ...
+
+    async def list_opts(self, ven_id: str) -> list[Opt]:
+        """The VEN's opts in the order in which they came."""
+        ...
+
+    # --- reports --------------------------------------------------------------------------------------------------
+
+    async def save_capabilities(self, ven_id: str, source: Source, capabilities: Sequence[Capability]) -> None:
+        """Replace everything that the source can deliver (2.0b rule 306).
+
+        In the same unit of work its report requests go, except those for METADATA.
+        """
+        ...
+
+    async def list_capabilities(self, ven_id: str, source: Source) -> list[Capability]:
+        """What the source said it can deliver, in its order."""
+        ...
+
+    async def save_requests(
+        self, ven_id: str, requests: Sequence[StoredRequest], *, outgoing: Sequence[Outgoing] = ()
+    ) -> None:
+        """Keep report requests, each replacing that of the same source and report_request_id.
+
+        `outgoing` is added to the VEN's queue in the same unit of work.
+        """
+        ...
+
+    async def list_requests(self, ven_id: str, source: Source) -> list[StoredRequest]:
+        """The requests that are in force, in the order in which they were first saved."""
+        ...
+
+    async def delete_requests(
+        self,
+        ven_id: str,
+        source: Source,
+        report_request_ids: Iterable[str],
+        *,
+        outgoing: Sequence[Outgoing] = (),
+    ) -> list[str]:
+        """End requests, and add `outgoing` to the VEN's queue. Returns the IDs that were there."""
+        ...
+
+    async def save_readings(self, readings: Sequence[StoredReading]) -> None:
+        """Keep readings. The same (VEN, report specifier, rID, start) replaces, never doubles (rule 346)."""
+        ...
+
+    async def list_readings(
+        self,
+        ven_id: str,
+        *,
+        report_specifier_id: str | None = None,
+        r_id: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[StoredReading]:
+        """Readings by start, then rID; `start` inclusive, `end` exclusive."""
+        ...

@@ -1,0 +1,194 @@
+"""The one task that writes: everything that waits goes into one transaction, and is answered after its commit.
+
+A commit that is safe against power loss waits for the disk, for as long with one unit of work in it as with a
+hundred. So the writer takes whatever has been queued while it wrote, runs each in a SAVEPOINT of its own, and commits
+once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection, Executable
+from sqlalchemy.exc import IntegrityError
+
+from pyopenadr.errors import StoreError
+from pyopenadr.store.database import DATABASE_ERRORS, Database, store_error
+from pyopenadr.store.feed import Feed
+from pyopenadr.store.row import Row
+
+__all__ = ["Writer"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Bulk:
+    """One statement for many rows. Neighbours in the queue with the same statement run as one."""
+
+    statement: Executable
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """A unit of work, the VENs it concerns, and where its outcome goes."""
+
+    work: Callable[[Connection], Any] | _Bulk
+    concerns: Sequence[str | None]
+    outcome: asyncio.Future[Any]
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What a unit of work came to that was undone by itself."""
+
+    error: Exception
+
+
+class _RunAlone(Exception):
+    """The transaction is spoilt for the other units: run each in one of its own."""
+
+
+class Writer:
+    """Runs units of work for as long as it is open. Belongs to the event loop that `start` ran in."""
+
+    def __init__(self, database: Database, feed: Feed) -> None:
+        self._database = database
+        self._feed = feed
+        self._queue: deque[_Unit] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._run(), name="pyopenadr-store-writer")
+
+    async def close(self) -> None:
+        """Take no more, write what is queued, and stop."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def run(self, work: Callable[[Connection], T], concerns: Sequence[str | None] = ()) -> T:
+        """Run `work` in a transaction; returns when it is committed.
+
+        `work` may run twice if its first transaction has to be given up for the sake of its neighbours. A caller
+        that is cancelled leaves the queue if its turn has not come; else its work is done all the same.
+        """
+        return cast("T", await self._enqueue(work, concerns))
+
+    async def run_many(self, statement: Executable, rows: Sequence[Row]) -> None:
+        """Run `statement` for each row; returns when that is committed."""
+        await self._enqueue(_Bulk(statement, rows), ())
+
+    async def _enqueue(self, work: Callable[[Connection], Any] | _Bulk, concerns: Sequence[str | None]) -> Any:
+        if self._closing or self._task is None or self._task.done():
+            raise StoreError(f"database {self._database.where}: the store is closed; open() it first")
+        unit = _Unit(work, concerns, asyncio.get_running_loop().create_future())
+        self._queue.append(unit)
+        self._wake.set()
+        return await unit.outcome
+
+    async def _run(self) -> None:
+        group: list[_Unit] = []
+        try:
+            while self._queue or not self._closing:
+                self._wake.clear()
+                if not self._queue:
+                    await self._wake.wait()
+                group = [unit for unit in self._queue if not unit.outcome.done()]
+                self._queue.clear()
+                if group:
+                    await self._write(group)
+        finally:
+            # Nobody may wait for a writer that is gone, whatever ended it.
+            for unit in (*group, *self._queue):
+                self._fail(unit, StoreError(f"database {self._database.where}: the store was stopped while it wrote"))
+
+    async def _write(self, group: Sequence[_Unit]) -> None:
+        try:
+            outcomes = await self._database.write(lambda connection: _perform(connection, group))
+        except _RunAlone:
+            for unit in group:
+                await self._write([unit])
+        except Exception as error:  # noqa: BLE001 - whatever the transaction raises is its callers' to hear of
+            for unit in group:
+                self._fail(unit, error)
+        else:
+            done = [unit for unit, outcome in zip(group, outcomes, strict=True) if not isinstance(outcome, _Failure)]
+            # Before the callers go on, so that none of them sees a cache that this commit has made stale.
+            self._feed.publish(ven_id for unit in done for ven_id in unit.concerns)
+            for unit, outcome in zip(group, outcomes, strict=True):
+                if isinstance(outcome, _Failure):
+                    self._fail(unit, outcome.error)
+                elif not unit.outcome.done():
+                    unit.outcome.set_result(outcome)
+
+    def _fail(self, unit: _Unit, error: Exception) -> None:
+        if unit.outcome.done():
+            return
+        if isinstance(error, StoreError):
+            # A fresh one for each caller: a raised exception collects the traceback of whom it is raised in.
+            fresh = StoreError(str(error))
+            fresh.__cause__ = error.__cause__
+            unit.outcome.set_exception(fresh)
+        elif isinstance(error, DATABASE_ERRORS):
+            unit.outcome.set_exception(store_error(error, self._database.where))
+        else:
+            unit.outcome.set_exception(error)
+
+
+def _perform(connection: Connection, group: Sequence[_Unit]) -> list[Any]:
+    """Run the units in their order; an outcome for each. Raises what a unit raises if it is the only one."""
+    if len(group) == 1:
+        return [_do(connection, group[0].work)]
+    outcomes: list[Any] = []
+    for work, count in _batches(group):
+        try:
+            with connection.begin_nested():
+                result = _do(connection, work)
+        except (StoreError, IntegrityError) as error:
+            # The value's own fault: undone by itself, and the transaction is as good as before.
+            if count > 1:
+                raise _RunAlone from error
+            outcomes.append(_Failure(error))
+        except Exception as error:  # a full disk and its like, or a bug in one unit
+            # SQLite may have rolled the whole transaction back already.
+            raise _RunAlone from error
+        else:
+            outcomes += [result] * count
+    return outcomes
+
+
+def _do(connection: Connection, work: Callable[[Connection], Any] | _Bulk) -> Any:
+    if isinstance(work, _Bulk):
+        connection.execute(work.statement, work.rows)
+        return None
+    return work(connection)
+
+
+def _batches(group: Sequence[_Unit]) -> Iterator[tuple[Callable[[Connection], Any] | _Bulk, int]]:
+    """The works in their order, neighbouring bulks of one statement as one, each with how many units it is."""
+    bulk: _Bulk | None = None
+    rows: list[Row] = []
+    count = 0
+    for unit in group:
+        work = unit.work
+        if bulk is not None and not (isinstance(work, _Bulk) and work.statement is bulk.statement):
+            yield _Bulk(bulk.statement, rows), count
+            bulk, rows, count = None, [], 0
+        if isinstance(work, _Bulk):
+            bulk = work
+            rows.extend(work.rows)
+            count += 1
+        else:
+            yield work, 1
+    if bulk is not None:
+        yield _Bulk(bulk.statement, rows), count

@@ -1,0 +1,294 @@
+"""Bytes to wire values and back.
+
+`decode` finds out the profile from the root element and accepts exactly what the profile's schema allows; `encode`
+writes only what is valid by the schema and by 2.0b rules 45 and 509 (attributes qualified, no schemaLocation, a
+schemaVersion in every 2.0b message).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+from lxml import etree
+
+from pyopenadr.errors import SchemaMismatch
+from pyopenadr.v2 import leniency as leniency_rules
+from pyopenadr.v2.decoder import Context, reader_of, refuse
+from pyopenadr.v2.encoder import namespaces_in, write_message
+from pyopenadr.v2.leniency import Deviation
+from pyopenadr.v2.profile import PREFIXES, PROFILES, A, B, Profile, ProfileName
+from pyopenadr.v2.text import ID, XML_SPACE
+from pyopenadr.v2.wire.base import Message
+from pyopenadr.v2.xml import DEFAULT_LIMITS, Limits, check_depth, children_of, name_of, parse, text_of
+
+if TYPE_CHECKING:
+    from pyopenadr.v2.xmldsig import Signature
+
+__all__ = ["Payload", "decode", "encode", "lift_root", "profile_named", "root_of", "start_tag"]
+
+_DS = f"{{{PREFIXES['ds']}}}"
+_XSI = f"{{{PREFIXES['xsi']}}}"
+_IGNORED_XSI = frozenset((f"{_XSI}schemaLocation", f"{_XSI}noNamespaceSchemaLocation"))
+_ID = f"{{{B.namespace}}}Id"
+_SIGNATURE = f"{_DS}Signature"
+_PAYLOAD = B.clark("oadr:oadrPayload")
+_SIGNED_OBJECT = B.clark("oadr:oadrSignedObject")
+
+_COUNT_ATTRIBUTES = etree.XPath("count(descendant-or-self::*/@*)")
+_ATTRIBUTED = etree.XPath("descendant-or-self::*[@*]")
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True):
+    """A message with what came around it.
+
+    `signature` is there if the document carries one; having it says nothing about its being valid (see
+    `pyopenadr.v2.signature.verify`). `object_id` is the Id of oadrSignedObject. `deviations` lists what only a
+    leniency rule made acceptable.
+    """
+
+    message: Message
+    profile: ProfileName = "2.0b"
+    signature: Signature | None = None
+    object_id: str | None = None
+    deviations: tuple[Deviation, ...] = ()
+
+
+def profile_named(name: str) -> Profile:
+    """The profile of that name.
+
+    Raises:
+        SchemaMismatch: there is none.
+    """
+    for profile in PROFILES:
+        if profile.name == name:
+            return profile
+    raise SchemaMismatch(f"there is no profile {name!r}: use 2.0b or 2.0a", expected="2.0b or 2.0a", found=name)
+
+
+def decode(
+    data: bytes,
+    *,
+    profile: ProfileName | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    leniency: Iterable[str] = (),
+) -> Payload:
+    """Read a message.
+
+    Args:
+        data: the document.
+        profile: refuse messages of the other profile; None takes either.
+        limits: how much is read.
+        leniency: names of the rules in `pyopenadr.v2.leniency.RULES` that may be used, or `all`.
+
+    Raises:
+        Malformed: no XML, forbidden XML, or beyond the limits.
+        SchemaMismatch: XML that the profile's schema does not allow.
+    """
+    return lift_root(parse(data, limits), profile=profile, limits=limits, leniency=leniency)
+
+
+def lift_root(
+    root: etree._Element,
+    *,
+    profile: ProfileName | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    leniency: Iterable[str] = (),
+) -> Payload:
+    """The payload of a parsed document; the second half of `decode`."""
+    ctx = Context(leniency_rules.rules(leniency))
+    signature: Signature | None = None
+    object_id: str | None = None
+    if root.tag == _PAYLOAD:
+        found = B
+        message, signature_element, object_id = _open_envelope(root, ctx)
+        if signature_element is not None:
+            from pyopenadr.v2.xmldsig import read_signature
+
+            check_depth(root, limits)
+            signature = read_signature(signature_element, ctx)
+    else:
+        message = root
+        found = _bare_profile(root, ctx)
+    if profile is not None and profile != found.name:
+        refuse(f"this is a {found.name} message", root, expected=f"a {profile} message", found=found.name)
+    cls = found.message_class(str(message.tag))
+    if cls is None:
+        name = name_of(str(message.tag))
+        refuse(f"{name} is no message of {found.name}", message, expected=f"a {found.name} message", found=name)
+    value = reader_of(found, cls)(message, ctx)
+    _check_rest(message, ctx)
+    if ctx.opaque:
+        check_depth(root, limits)
+    return Payload(
+        message=value,
+        profile=found.name,
+        signature=signature,
+        object_id=object_id,
+        deviations=tuple(ctx.deviations),
+    )
+
+
+def _bare_profile(root: etree._Element, ctx: Context) -> Profile:
+    tag = str(root.tag)
+    if A.message_class(tag) is not None:
+        return A
+    if B.message_class(tag) is not None and ctx.allows("bare-root", root, name_of(tag)):
+        return B
+    refuse(
+        f"{name_of(tag)} is no OpenADR 2.0 document",
+        root,
+        expected="oadr:oadrPayload (2.0b), or one of the four messages of 2.0a",
+        found=name_of(tag),
+    )
+
+
+def _open_envelope(
+    root: etree._Element, ctx: Context
+) -> tuple[etree._Element, etree._Element | None, str | None]:
+    """The message element inside the envelope, the signature and the Id of the signed object."""
+    for attribute in root.keys():
+        _check_xsi(root, attribute, "oadr:oadrPayload")
+    signature: etree._Element | None = None
+    holder: etree._Element | None = None
+    for child in children_of(root):
+        if child.tag == _SIGNATURE and signature is None:
+            if holder is not None and not ctx.allows("signature-last", child, "ds:Signature"):
+                refuse("ds:Signature must stand before oadr:oadrSignedObject", child, expected="nothing more")
+            signature = child
+        elif child.tag == _SIGNED_OBJECT and holder is None:
+            holder = child
+        else:
+            name = name_of(str(child.tag))
+            refuse(f"{name} is not allowed here", child, expected="oadr:oadrSignedObject", found=name)
+    if holder is None:
+        refuse("oadr:oadrSignedObject is missing in oadr:oadrPayload", root, expected="oadr:oadrSignedObject")
+    _check_text(root)
+    _check_text(holder)
+    object_id = None
+    for attribute in holder.keys():
+        if attribute == _ID or (attribute == "Id" and ctx.allows("unqualified-id", holder, "Id")):
+            try:
+                object_id = ID.parse(holder.get(attribute, ""))
+            except ValueError as error:
+                refuse(f"attribute Id must be {ID.expects}, not {error}", holder, expected=ID.expects)
+            ctx.ids.append(object_id)
+        else:
+            _check_xsi(holder, attribute, "oadr:oadrSignedObject")
+    messages = children_of(holder)
+    if len(messages) != 1:
+        where = messages[1] if messages else holder
+        refuse(f"oadr:oadrSignedObject holds one message, not {len(messages)}", where, expected="one message")
+    return messages[0], signature, object_id
+
+
+def _check_xsi(element: etree._Element, attribute: str, name: str) -> None:
+    if attribute not in _IGNORED_XSI:
+        found = name_of(attribute)
+        refuse(f"attribute {found} is not allowed on {name}", element, expected="no such attribute", found=found)
+
+
+def _check_text(element: etree._Element) -> None:
+    stray = text_of(element).strip(XML_SPACE)
+    if stray:
+        refuse(f"text {stray[:60]!r} is not allowed in {name_of(str(element.tag))}", element, found=stray[:60])
+
+
+def _check_rest(message: etree._Element, ctx: Context) -> None:
+    """What the readers do not look at: attributes that no field asks for, and Ids that stand twice."""
+    if _COUNT_ATTRIBUTES(message) != ctx.attributes:
+        _check_attributes(message, ctx)
+    if len(ctx.ids) > 1 and len(set(ctx.ids)) < len(ctx.ids):
+        twice = next(name for name in ctx.ids if ctx.ids.count(name) > 1)
+        refuse(f"the Id {twice!r} stands twice in the document", message, expected="unique Ids", found=twice)
+
+
+def _check_attributes(message: etree._Element, ctx: Context) -> None:
+    """Find the attribute that does not belong, passing over those of xsi and of elements that are kept unread."""
+    schema_version = {B.clark("ei:schemaVersion"), "schemaVersion"}
+    polygons = {B.clark("gml:FeatureCollection"), B.clark("gml:Polygon")}
+    elements = _ATTRIBUTED(message)
+    assert isinstance(elements, list)
+    for element in elements:
+        assert isinstance(element, etree._Element)
+        if _is_opaque(element, ctx):
+            continue
+        for attribute in element.keys():
+            tag = str(element.tag)
+            known = (
+                attribute in _IGNORED_XSI
+                or (attribute in schema_version and B.message_class(tag) is not None)
+                or (attribute == B.clark("gml:id") and tag in polygons)
+            )
+            if not known or (attribute == "schemaVersion" and "unqualified-schema-version" not in ctx.lenient):
+                found = name_of(attribute)
+                refuse(f"attribute {found} is not allowed on {name_of(tag)}", element, found=found)
+
+
+def _is_opaque(element: etree._Element | None, ctx: Context) -> bool:
+    while element is not None:
+        if any(element is opaque for opaque in ctx.opaque):
+            return True
+        element = element.getparent()
+    return False
+
+
+def root_of(profile: Profile, body: str, object_id: str | None, signature: str) -> str:
+    """The whole document around a message's text."""
+    if not profile.has_envelope:
+        name = re.match(r"<[^ >]*", body)
+        assert name is not None
+        declared = start_tag("", namespaces_in(profile, body, {}))
+        return f"{name.group()}{declared}{body[name.end():]}"
+    also = {"oadr": profile.namespace, "ei": PREFIXES["ei"]}
+    namespaces = namespaces_in(profile, body, also)
+    identity = f' oadr:Id="{object_id}"' if object_id is not None else ""
+    return (
+        f"<oadr:oadrPayload{start_tag('', namespaces)}>{signature}"
+        f"<oadr:oadrSignedObject{identity}>{body}</oadr:oadrSignedObject></oadr:oadrPayload>"
+    )
+
+
+def start_tag(name: str, namespaces: dict[str, str]) -> str:
+    """`name` with the namespace declarations in canonical order, as the beginning of a start tag."""
+    return name + "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in namespaces.items())
+
+
+def body_of(profile: Profile, message: Message, object_id: str | None) -> str:
+    """The message's own element as canonical text, checked; what `encode` and `sign` share."""
+    if profile.has_envelope and message.schema_version is None:  # type: ignore[attr-defined]
+        message = msgspec.structs.replace(message, schema_version="2.0b")
+    if type(message) not in profile.messages:
+        raise SchemaMismatch(f"{type(message).__name__} is no message of profile {profile.name}")
+    body = write_message(profile, message.tag, message)
+    ids = re.findall(r' gml:id="([^"]*)"', body) if " gml:id=" in body else []
+    if object_id is not None:
+        try:
+            ids.append(ID.format(object_id))
+        except ValueError as error:
+            raise SchemaMismatch(f"object_id must be {ID.expects}, not {error}") from error
+    if len(ids) != len(set(ids)):
+        raise SchemaMismatch(f"Ids must be unique in a document: {sorted(ids)}")
+    return body
+
+
+def encode(payload: Payload | Message, *, profile: ProfileName | None = None) -> bytes:
+    """Write a message as a UTF-8 document.
+
+    A payload is written in its own profile unless `profile` says otherwise, a plain message in 2.0b. A signature
+    that the payload carries is written as it is; to make one use `pyopenadr.v2.signature.sign`. In 2.0b a
+    schema_version of None is written as 2.0b (rule 509); in 2.0a it is never written.
+
+    Raises:
+        SchemaMismatch: the message holds something that the profile can't express; the path is by field names.
+    """
+    if not isinstance(payload, Payload):
+        payload = Payload(message=payload, profile=profile or "2.0b")
+    chosen = profile_named(profile or payload.profile)
+    if not chosen.has_envelope and (payload.signature is not None or payload.object_id is not None):
+        raise SchemaMismatch(f"profile {chosen.name} has no signatures", rule="514")
+    body = body_of(chosen, payload.message, payload.object_id)
+    signature = payload.signature.xml if payload.signature is not None else ""
+    return root_of(chosen, body, payload.object_id, signature).encode()

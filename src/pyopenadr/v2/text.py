@@ -1,0 +1,439 @@
+"""How single values stand as text in a 2.0 message: one `Kind` for each simple type of the schema.
+
+A kind parses what the schema allows and formats only that. Where a conformance rule is narrower than the schema, the
+format is narrow (whole seconds where the value allows it, always `Z`) and the parser wide (protocol notes in
+`docs/reference/leniency.md`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from math import isfinite, isnan
+from typing import Any, NamedTuple
+
+from pyopenadr.model.time import CalendarDuration, Duration
+
+__all__ = [
+    "ANY_URI",
+    "BOOLEAN",
+    "CONFIDENCE",
+    "DATE_TIME",
+    "DECIMAL",
+    "DOUBLES",
+    "DURATION",
+    "FLOAT",
+    "ID",
+    "RESPONSE_CODE",
+    "STRING",
+    "UNSIGNED_INT",
+    "Kind",
+    "fixed",
+    "format_date_time",
+    "format_duration",
+    "one_of",
+    "parse_date_time",
+    "parse_duration",
+]
+
+XML_SPACE = " \t\n\r"
+
+
+class Kind(NamedTuple):
+    """A simple type: `parse` and `format` raise ValueError with the reason; `expects` says what is allowed."""
+
+    name: str
+    parse: Callable[[str], Any]
+    format: Callable[[Any], str]
+    expects: str
+
+
+_UNSAFE = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]").search
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]").search
+
+
+def escape(text: str) -> str:
+    """`text` as canonical XML character data.
+
+    Raises:
+        ValueError: `text` holds a character that XML can't carry.
+    """
+    if _UNSAFE(text) is None:
+        return text
+    if bad := _FORBIDDEN(text):
+        raise ValueError(f"character U+{ord(bad.group()):04X}, which XML can't carry")
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#xD;")
+
+
+def _format_string(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{type(value).__name__} {value!r}")  # noqa: TRY004 - callers await one error type
+    return escape(value)
+
+
+STRING = Kind("string", str, _format_string, "text")
+
+
+def _collapse(text: str) -> str:
+    """White space collapsed as XML Schema does it for everything but strings."""
+    if text.isalnum():
+        return text
+    return " ".join(part for part in re.split("[ \t\n\r]+", text) if part)
+
+
+def one_of(name: str, values: Collection[str], *, extensible: bool = False, exact: bool = False) -> Kind:
+    """The kind of an enumeration.
+
+    `extensible` also admits `x-` tokens (schema type EiExtensionTokenType); `exact` allows no white space around.
+    """
+    known = {value: value for value in values}
+    listed = ", ".join(values) if len(known) <= 24 else f"one of the {len(known)} codes of the standard"
+    expects = f"{listed}, or your own that starts with x-" if extensible else listed
+    extension = re.compile(r"x-[^ \t\n\r].*", re.DOTALL).fullmatch
+
+    def parse(text: str) -> str:
+        found = known.get(text)
+        if found is not None:
+            return found
+        token = text if exact else _collapse(text)
+        found = known.get(token)
+        if found is not None:
+            return found
+        if extensible and extension(token):
+            return token
+        raise ValueError(repr(text))
+
+    def format_(value: object) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f"{type(value).__name__} {value!r}")  # noqa: TRY004 - callers await one error type
+        if value in known:
+            return known[value]
+        if extensible and extension(value) and _collapse(value) == value:
+            return escape(value)
+        raise ValueError(repr(value))
+
+    return Kind(name, parse, format_, expects)
+
+
+def fixed(text: str) -> Kind:
+    """The kind of an element with a fixed text; an empty element stands for that text."""
+
+    def parse(found: str) -> str:
+        if found not in ("", text):
+            raise ValueError(repr(found))
+        return text
+
+    def format_(value: object) -> str:
+        if value != text:
+            raise ValueError(repr(value))
+        return text
+
+    return Kind("fixed", parse, format_, f"{text!r}")
+
+
+_CODE = re.compile("[0-9]{3}").fullmatch
+
+
+def _parse_code(text: str) -> str:
+    # The schema's [0-9] means ASCII digits only.
+    if _CODE(text) is None:
+        raise ValueError(repr(text))
+    return text
+
+
+def _format_code(value: object) -> str:
+    if not isinstance(value, str) or _CODE(value) is None:
+        raise ValueError(repr(value))
+    return value
+
+
+RESPONSE_CODE = Kind("responseCode", _parse_code, _format_code, "three digits")
+
+# RFC 3986 after the escaping that xs:anyURI asks for: characters outside URIs count as escaped ones.
+_URI_CHAR = r"(?:[^\x00-\x20\x7f%#\[\]:/?@]|%[0-9A-Fa-f]{2})"
+_URI = re.compile(
+    rf"(?:[A-Za-z][A-Za-z0-9+.\-]*:)?"
+    rf"(?://(?:(?:{_URI_CHAR}|:)*@)?(?:\[[0-9A-Fa-f:.]+\]|{_URI_CHAR}*)(?::[0-9]{{0,5}})?(?=[/?#]|$))?"
+    rf"(?:{_URI_CHAR}|[:@/])*(?:\?(?:{_URI_CHAR}|[:@/?])*)?(?:\#(?:{_URI_CHAR}|[:@/?])*)?"
+)
+_URI_PLAIN = re.compile(r"https?://[A-Za-z0-9.\-]+(?:/[A-Za-z0-9.\-_~/]*)?").fullmatch
+
+
+def _parse_uri(text: str) -> str:
+    if _URI_PLAIN(text) is not None:
+        return text
+    uri = _collapse(text)
+    head = re.split("[/?#]", uri, maxsplit=1)[0]
+    if _URI.fullmatch(uri) is None or (":" in head and not re.match(r"[A-Za-z][A-Za-z0-9+.\-]*:", head)):
+        raise ValueError(repr(text))
+    return uri
+
+
+def _format_uri(value: object) -> str:
+    if not isinstance(value, str) or _parse_uri(value) != value:
+        raise ValueError(repr(value))
+    return escape(value)
+
+
+ANY_URI = Kind("anyURI", _parse_uri, _format_uri, "a URI")
+
+# With these characters alone, Python reads exactly the numbers that XML Schema does.
+_FLOAT = re.compile("[-+.0-9eE]+").fullmatch
+_FLOAT_NAMES = {"INF": float("inf"), "-INF": float("-inf"), "NaN": float("nan")}
+
+
+def _parse_float(text: str) -> float:
+    if _FLOAT(text) is None:
+        text = text.strip(XML_SPACE)
+        if text in _FLOAT_NAMES:
+            return _FLOAT_NAMES[text]
+        if _FLOAT(text) is None:
+            raise ValueError(repr(text))
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ValueError(repr(text)) from error
+
+
+def _format_float(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{type(value).__name__} {value!r}")
+    if isfinite(value):
+        return repr(float(value))
+    return "NaN" if isnan(value) else "INF" if value > 0 else "-INF"
+
+
+FLOAT = Kind("float", _parse_float, _format_float, "a number such as 3.5")
+
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)").fullmatch
+
+
+def _parse_decimal(text: str) -> float:
+    text = text.strip(XML_SPACE)
+    if _DECIMAL(text) is None:
+        raise ValueError(repr(text))
+    return float(text)
+
+
+def _format_decimal(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError(f"{type(value).__name__} {value!r}")
+    text = repr(float(value))
+    if "e" in text:
+        text = format(Decimal(text), "f")
+    if sum(character.isdigit() for character in text) > 24:
+        raise ValueError(f"{value!r}, which takes more than 24 digits without an exponent")
+    return text
+
+
+DECIMAL = Kind("decimal", _parse_decimal, _format_decimal, "a decimal number without an exponent")
+
+
+def _parse_doubles(text: str) -> tuple[float, ...]:
+    return tuple(_parse_float(part) for part in _collapse(text).split(" ") if part)
+
+
+def _format_doubles(value: object) -> str:
+    if not isinstance(value, tuple | list):
+        raise ValueError(f"{type(value).__name__} {value!r}")  # noqa: TRY004 - callers await one error type
+    return " ".join(_format_float(part) for part in value)
+
+
+DOUBLES = Kind("doubleList", _parse_doubles, _format_doubles, "numbers with blanks between them")
+
+_UNSIGNED = re.compile(r"\+?0*([0-9]{1,10})|-0+").fullmatch
+
+
+def _whole(maximum: int, name: str) -> Kind:
+    def parse(text: str) -> int:
+        if len(text) < 10 and text.isdecimal() and text.isascii() and int(text) <= maximum:
+            return int(text)
+        match = _UNSIGNED(text) or _UNSIGNED(text.strip(XML_SPACE))
+        if match is None:
+            raise ValueError(repr(text))
+        number = int(match.group(1) or 0)
+        if number > maximum:
+            raise ValueError(repr(text))
+        return number
+
+    def format_(value: object) -> str:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= maximum:
+            raise ValueError(f"{type(value).__name__} {value!r}")
+        return str(int(value))
+
+    return Kind(name, parse, format_, f"a whole number from 0 to {maximum}")
+
+
+UNSIGNED_INT = _whole(4294967295, "unsignedInt")
+CONFIDENCE = _whole(100, "confidence")
+
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def _parse_boolean(text: str) -> bool:
+    found = _BOOLEANS.get(text)
+    if found is None:
+        found = _BOOLEANS.get(text.strip(XML_SPACE))
+        if found is None:
+            raise ValueError(repr(text))
+    return found
+
+
+def _format_boolean(value: object) -> str:
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    raise ValueError(f"{type(value).__name__} {value!r}")
+
+
+BOOLEAN = Kind("boolean", _parse_boolean, _format_boolean, "true, false, 1 or 0")
+
+_USUAL_DATE_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z").fullmatch
+_DATE_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T)([0-9]{2})(:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)(Z?)"
+).fullmatch
+
+
+def parse_date_time(text: str) -> datetime:
+    """An instant (`xcal:DateTimeType`); without a zone it counts as UTC; fractions are kept to the microsecond.
+
+    Raises:
+        ValueError: not in that form, or outside the years 1 to 9999. An offset other than `Z` is not allowed
+            (2.0b rule 1).
+    """
+    if _USUAL_DATE_TIME(text) is not None:
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ValueError(repr(text)) from error
+    match = _DATE_TIME(text) or _DATE_TIME(text.strip(XML_SPACE))
+    if match is None:
+        raise ValueError(repr(text))
+    date, hour, rest, _ = match.groups()
+    try:
+        if hour != "24":
+            return datetime.fromisoformat(f"{date}{hour}{rest}Z")
+        if rest.strip(":0.") != "":
+            raise ValueError(repr(text))
+        return datetime.fromisoformat(f"{date}00{rest}Z") + timedelta(days=1)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(repr(text)) from error
+
+
+def format_date_time(value: object) -> str:
+    """The instant in UTC with `Z`, with a fraction only where it has one (2.0b rule 1)."""
+    if not isinstance(value, datetime):
+        raise ValueError(f"{type(value).__name__} {value!r}")  # noqa: TRY004 - callers await one error type
+    if value.tzinfo is not UTC:
+        if value.tzinfo is None:
+            raise ValueError(f"{value.isoformat()} without a time zone: give an aware datetime")
+        try:
+            value = value.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError(f"{value.isoformat()}, which in UTC is outside the years 1 to 9999") from error
+    return value.isoformat()[:-6] + "Z"
+
+
+DATE_TIME = Kind("date-time", parse_date_time, format_date_time, "a UTC time such as 2030-01-31T12:00:00Z")
+
+# The schema's pattern: T is optional, every part is, and the week form has no P. Its \d is any decimal digit.
+_DURATION = re.compile(
+    r"(?P<sign>[+-])?P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<days>\d+)D)?T?"
+    r"(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?|(?P<weeks>\d+)W"
+).fullmatch
+_MOST_DIGITS = 18
+
+
+@lru_cache(maxsize=512)
+def parse_duration(text: str) -> Duration:
+    """A duration (`xcal:DurationValueType`).
+
+    Raises:
+        ValueError: not in that form (no decimals, 2.0b rule 1; no `P1W`), or longer than about 2.7 million years.
+    """
+    match = _DURATION(text)
+    if match is None:
+        raise ValueError(repr(text))
+    part: dict[str, int] = {}
+    for name, digits in match.groupdict("0").items():
+        if name != "sign":
+            digits = digits if len(digits) <= _MOST_DIGITS else digits.lstrip("0") or "0"
+            if len(digits) > _MOST_DIGITS:
+                raise ValueError(f"{text[:40]!r}…, which is too long a time")
+            part[name] = int(digits)
+    try:
+        rest = timedelta(
+            weeks=part["weeks"],
+            days=part["days"],
+            hours=part["hours"],
+            minutes=part["minutes"],
+            seconds=part["seconds"],
+        )
+    except OverflowError as error:
+        raise ValueError(f"{text!r}, which is too long a time") from error
+    months = part["years"] * 12 + part["months"]
+    negative = match["sign"] == "-"
+    if months:
+        return CalendarDuration(months, rest, negative)
+    return -rest if negative else rest
+
+
+def _clock_part(rest: timedelta) -> str:
+    if rest.microseconds:
+        raise ValueError(f"{rest}, which is no whole number of seconds")
+    hours, left = divmod(rest.seconds, 3600)
+    minutes, seconds = divmod(left, 60)
+    text = f"{rest.days}D" if rest.days else ""
+    if rest.seconds:
+        text += "T"
+        text += f"{hours}H" if hours else ""
+        text += f"{minutes}M" if minutes else ""
+        text += f"{seconds}S" if seconds else ""
+    return text
+
+
+@lru_cache(maxsize=512)
+def format_duration(value: object) -> str:
+    """The duration in ISO 8601 form, without weeks, which the schema lacks (2.0b rule 1)."""
+    if isinstance(value, timedelta):
+        if value < timedelta(0):
+            return "-P" + _clock_part(-value)
+        return "P" + _clock_part(value) if value else "PT0S"
+    if isinstance(value, CalendarDuration):
+        years, months = divmod(value.months, 12)
+        text = ("-P" if value.negative else "P") + (f"{years}Y" if years else "")
+        return text + (f"{months}M" if months else "") + _clock_part(value.rest)
+    raise ValueError(f"{type(value).__name__} {value!r}")
+
+
+def _format_duration(value: object) -> str:
+    try:
+        return format_duration(value)
+    except TypeError as error:  # unhashable
+        raise ValueError(f"{type(value).__name__} {value!r}") from error
+
+
+DURATION = Kind("duration", parse_duration, _format_duration, "a duration such as PT1H30M, without decimals or weeks")
+
+_NAME_START = "A-Z_a-z\xc0-\xd6\xd8-\xf6\xf8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c-\u200d\u2070-\u218f\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd"  # noqa: E501
+_NC_NAME = re.compile(f"[{_NAME_START}][-.0-9\xb7\u0300-\u036f\u203f-\u2040{_NAME_START}]*").fullmatch
+
+
+def _parse_id(text: str) -> str:
+    text = _collapse(text)
+    if _NC_NAME(text) is None:
+        raise ValueError(repr(text))
+    return text
+
+
+def _format_id(value: object) -> str:
+    if not isinstance(value, str) or _NC_NAME(value) is None:
+        raise ValueError(repr(value))
+    return value
+
+
+ID = Kind("ID", _parse_id, _format_id, "an XML name: letters, digits, - and _, not starting with a digit")

@@ -1,0 +1,184 @@
+"""Bytes to an XML tree and nothing else: no DTD, no entities, no network, bounded size.
+
+Everything that knows lxml's tree but not OpenADR stands here.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+import msgspec
+from lxml import etree
+
+from pyopenadr.errors import Malformed
+from pyopenadr.v2.profile import PREFIXES
+
+__all__ = ["DEFAULT_LIMITS", "Limits", "children_of", "opaque_text", "parse", "parse_opaque", "path_of", "text_of"]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a document is read; what is beyond is refused with `Malformed`.
+
+    Bytes of the document, nesting of its elements (the root is 1), number of elements, number of attributes.
+    """
+
+    max_bytes: int = 8 * 1024 * 1024
+    max_depth: int = 64
+    max_elements: int = 400_000
+    max_attributes: int = 20_000
+
+
+DEFAULT_LIMITS = Limits()
+
+_ENCODINGS = {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "latin-1"}
+_DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._\-]+)[\"']").match
+_DECLARATION = re.compile(r"<\?xml[ \t\r\n][^>]*\?>").match
+_BEFORE_ROOT = re.compile(rb"(?:[ \t\r\n]+|<\?.*?\?>|<!--.*?-->)*<!DOCTYPE", re.DOTALL).match
+
+# The parser holds no document between calls; lxml locks it while it works.
+_PARSER = etree.XMLParser(
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    dtd_validation=False,
+    attribute_defaults=False,
+    huge_tree=False,
+    recover=False,
+)
+_COUNT_ELEMENTS = etree.XPath("count(//*)")
+_COUNT_ATTRIBUTES = etree.XPath("count(//@*)")
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """The document in an encoding whose ASCII characters are single bytes, so that looking for a DTD is safe."""
+    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+        if data.startswith(mark):
+            return _from_utf16(data[2:], encoding)
+    if data.startswith(b"<\x00"):
+        return _from_utf16(data, "utf-16-le")
+    if data.startswith(b"\x00<"):
+        return _from_utf16(data, "utf-16-be")
+    body = data.removeprefix(codecs.BOM_UTF8)
+    declared = _DECLARED(body)
+    if declared is not None:
+        name = declared.group(1).decode("ascii").lower()
+        if name.startswith("utf-16"):
+            raise Malformed(f"the XML declaration says {name}, but the bytes are not: send UTF-8", line=1)
+        if name not in _ENCODINGS:
+            raise Malformed(f"encoding {name} is not supported: send UTF-8", line=1)
+    return body
+
+
+def _from_utf16(data: bytes, encoding: str) -> bytes:
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise Malformed(f"the bytes are no {encoding.upper()}: {error.reason} at byte {error.start}") from error
+    declaration = _DECLARATION(text)
+    if declaration is not None:
+        text = text[declaration.end() :]
+    return text.encode("utf-8", "surrogatepass")
+
+
+def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> etree._Element:
+    """The root element of an XML document.
+
+    Raises:
+        Malformed: not well-formed, with a DTD, in another encoding than UTF-8, UTF-16, ASCII or Latin-1, or beyond
+            the limits.
+    """
+    if len(data) > limits.max_bytes:
+        raise Malformed(f"{len(data)} bytes are more than the {limits.max_bytes} that are read")
+    if not data or data.isspace():
+        raise Malformed("there is no document: the body is empty")
+    body = _as_utf8(data)
+    may_have_dtd = b"<!DOCTYPE" in body  # or these words stand in a comment or in CDATA
+    if may_have_dtd and _BEFORE_ROOT(body):
+        raise Malformed("a document type declaration is not allowed: send the message without <!DOCTYPE …>")
+    try:
+        root = etree.fromstring(body, _PARSER)
+    except etree.XMLSyntaxError as error:
+        raise Malformed(f"not well-formed XML: {error.msg}", line=error.lineno) from error
+    except ValueError as error:
+        raise Malformed(f"not XML: {error}") from error
+    if may_have_dtd and root.getroottree().docinfo.internalDTD is not None:
+        raise Malformed("a document type declaration is not allowed: send the message without <!DOCTYPE …>")
+    # An element takes at least 4 bytes and an attribute 5, so small documents need no count.
+    if len(body) > 4 * limits.max_elements and _count(_COUNT_ELEMENTS, root) > limits.max_elements:
+        raise Malformed(f"more than the {limits.max_elements} elements that are read")
+    if len(body) > 5 * limits.max_attributes and _count(_COUNT_ATTRIBUTES, root) > limits.max_attributes:
+        raise Malformed(f"more than the {limits.max_attributes} attributes that are read")
+    return root
+
+
+def _count(what: etree.XPath, root: etree._Element) -> float:
+    number = what(root)
+    assert isinstance(number, float)
+    return number
+
+
+def check_depth(root: etree._Element, limits: Limits) -> None:
+    """Refuse a document that nests deeper than the limit."""
+    depth = 0
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > limits.max_depth:
+            raise Malformed(f"nested deeper than the {limits.max_depth} levels that are read", line=element.sourceline)
+
+
+def children_of(element: etree._Element) -> list[etree._Element]:
+    """The child elements, without comments and processing instructions."""
+    return [child for child in element if isinstance(child.tag, str)]
+
+
+def text_of(element: etree._Element) -> str:
+    """The character data directly in an element, before, between and behind what it holds."""
+    if not len(element):
+        return element.text or ""
+    return "".join([element.text or "", *(child.tail or "" for child in element)])
+
+
+_PREFIX_OF = {uri: prefix for prefix, uri in PREFIXES.items()}
+
+
+def name_of(clark: str) -> str:
+    """`{namespace}eventID` as `ei:eventID`; names of unknown namespaces stay as they are."""
+    uri, brace, local = clark.rpartition("}")
+    if not brace:
+        return clark
+    prefix = _PREFIX_OF.get(uri[1:])
+    return f"{prefix}:{local}" if prefix else clark
+
+
+def path_of(element: etree._Element) -> str:
+    """The path from the root to an element, with the position where siblings share its name."""
+    names: list[str] = []
+    current: etree._Element | None = element
+    while current is not None:
+        local = str(current.tag).rpartition("}")[2]
+        parent = current.getparent()
+        if parent is not None:
+            twins = [child for child in parent if child.tag == current.tag]
+            if len(twins) > 1:
+                local += f"[{twins.index(current) + 1}]"
+        names.append(local)
+        current = parent
+    return "/".join(reversed(names))
+
+
+def opaque_text(element: etree._Element) -> str:
+    """An element with all it holds as XML text that stands by itself (exclusive canonical form)."""
+    return etree.tostring(element, method="c14n", exclusive=True, with_comments=False).decode()
+
+
+def parse_opaque(text: str) -> etree._Element:
+    """The element of such a text.
+
+    Raises:
+        ValueError: it is no well-formed element.
+    """
+    try:
+        return parse(text.encode())
+    except (Malformed, UnicodeEncodeError) as error:
+        raise ValueError(f"XML text that can't be read: {error}") from error
