@@ -18,6 +18,7 @@ from pyopenadr.model.report import (
     LoadControlState,
     LoadControlValue,
     Reading,
+    Report,
     ReportRequest,
     ResourceStatus,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "OptType",
     "Reading",
     "Registration",
+    "Report",
     "ReportRequest",
     "ResourceStatus",
     "ResponseRequired",

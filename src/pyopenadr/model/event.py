@@ -25,6 +25,7 @@ __all__ = [
     "OptType",
     "ResponseRequired",
     "Signal",
+    "same_content",
 ]
 
 
@@ -182,6 +183,19 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     def is_open_ended(self) -> bool:
         """Whether the event lasts until it is cancelled (2.0b rule 47)."""
         return is_zero(self.duration)
+
+
+def same_content(old: Event, new: Event) -> bool:
+    """Whether two versions of an event differ in nothing that counts as a change (2.0b rule 5).
+
+    When a version was made, and its number, do not count; status and current values are no part of an `Event`.
+    """
+    return old == msgspec.structs.replace(
+        new,
+        modification_number=old.modification_number,
+        modification_date_time=old.modification_date_time,
+        created_date_time=old.created_date_time,
+    )
 
 
 class Opt(msgspec.Struct, frozen=True, kw_only=True):

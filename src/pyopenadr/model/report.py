@@ -19,6 +19,7 @@ __all__ = [
     "LoadControlState",
     "LoadControlValue",
     "Reading",
+    "Report",
     "ReportRequest",
     "ResourceStatus",
 ]
@@ -130,6 +131,16 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     quality: str | None = None
     confidence: int | None = None
     accuracy: float | None = None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """A report with data, as its requester gets it: which request it answers, and what was measured."""
+
+    report_request_id: str
+    report_specifier_id: str
+    report_name: str | None
+    created_date_time: datetime
+    readings: tuple[Reading, ...]
 
 
 DEFAULT_HISTORY = timedelta(days=30)

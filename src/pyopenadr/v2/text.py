@@ -152,12 +152,13 @@ def _format_code(value: object) -> str:
 
 RESPONSE_CODE = Kind("responseCode", _parse_code, _format_code, "three digits")
 
-# RFC 3986 after the escaping that xs:anyURI asks for: characters outside URIs count as escaped ones.
-_URI_CHAR = r"(?:[^\x00-\x20\x7f%#\[\]:/?@]|%[0-9A-Fa-f]{2})"
-_URI = re.compile(
-    rf"(?:[A-Za-z][A-Za-z0-9+.\-]*:)?"
-    rf"(?://(?:(?:{_URI_CHAR}|:)*@)?(?:\[[0-9A-Fa-f:.]+\]|{_URI_CHAR}*)(?::[0-9]{{0,5}})?(?=[/?#]|$))?"
-    rf"(?:{_URI_CHAR}|[:@/])*(?:\?(?:{_URI_CHAR}|[:@/?])*)?(?:\#(?:{_URI_CHAR}|[:@/?])*)?"
+# RFC 3986 after the escaping that xs:anyURI asks for: a character that no URI may hold counts as an escaped one.
+_CHAR = r"[^%#\[\]:/?@]|%[0-9A-Fa-f]{2}"
+_AUTHORITY = rf"(?:(?:{_CHAR}|:)*@)?(?:\[[^\]]*\]|(?:{_CHAR})*)(?::[0-9]+)?"
+_URI = (
+    rf"(?:[A-Za-z][A-Za-z0-9+.\-]*:|(?![^/?#]*:))"  # without a scheme, no colon in what could be taken for one
+    rf"(?://{_AUTHORITY}(?:/(?:{_CHAR}|[:@/])*)?|(?!//)(?:{_CHAR}|[:@/])*)"
+    rf"(?:\?(?:{_CHAR}|[:@/?])*)?(?:\#(?:{_CHAR}|[:@/?\[\]])*)?"
 )
 _URI_PLAIN = re.compile(r"https?://[A-Za-z0-9.\-]+(?:/[A-Za-z0-9.\-_~/]*)?").fullmatch
 
@@ -166,8 +167,7 @@ def _parse_uri(text: str) -> str:
     if _URI_PLAIN(text) is not None:
         return text
     uri = _collapse(text)
-    head = re.split("[/?#]", uri, maxsplit=1)[0]
-    if _URI.fullmatch(uri) is None or (":" in head and not re.match(r"[A-Za-z][A-Za-z0-9+.\-]*:", head)):
+    if re.fullmatch(_URI, uri) is None:
         raise ValueError(repr(text))
     return uri
 

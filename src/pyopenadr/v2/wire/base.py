@@ -92,14 +92,12 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return [(name, getattr(self, name)) for name in self.__struct_fields__]
 
     def to_dict(self) -> dict[str, Any]:
-        """The message as dicts and lists of native Python types, without the elements that are absent."""
-        defaults = dict(zip(self.__struct_fields__[::-1], self.__struct_defaults__[::-1], strict=False))
+        """The message as dicts and lists of native Python types, without what is absent by default."""
         result = {}
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if value is None or (value == () and defaults.get(name) == ()):
-                continue
-            result[name] = _native(value)
+        for info in msgspec.structs.fields(type(self)):
+            value = getattr(self, info.name)
+            if not ((value is None or value == ()) and info.default == value):
+                result[info.name] = _native(value)
         return result
 
     @classmethod

@@ -1,0 +1,1 @@
+"""Bytes in, bytes out: how messages travel, without a look into them."""

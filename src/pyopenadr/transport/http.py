@@ -1,0 +1,234 @@
+"""Simple HTTP of OpenADR 2.0, the client's side: POST, application/xml, no chunks, no redirects."""
+
+from __future__ import annotations
+
+import ssl
+import zlib
+from typing import TYPE_CHECKING, Literal
+
+from pyopenadr.errors import ConfigError, TransportError
+from pyopenadr.transport.port import Reply
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["DEFAULT_MAX_REPLY", "MIN_TIMEOUT_S", "HttpTransport", "TlsProfile", "client_context"]
+
+MIN_TIMEOUT_S = 5.0
+"""The shortest time-out that the standard allows for a request."""
+DEFAULT_MAX_REPLY = 8 * 1024 * 1024
+"""How many bytes of a reply are read, before and after decompression."""
+
+TlsProfile = Literal["modern", "standard"]
+
+_STANDARD_SUITES = "ECDHE-ECDSA-AES128-SHA256:AES128-SHA256"
+"""The two suites of 2.0b rule 67. Python's own list lacks the second."""
+_MODERN_SUITES = f"ECDHE+AESGCM:ECDHE+CHACHA20:{_STANDARD_SUITES}"
+_CHUNK = 65536
+
+
+def client_context(
+    *,
+    cert: str | None = None,
+    key: str | None = None,
+    password: str | None = None,
+    ca_file: str | None = None,
+    profile: TlsProfile = "modern",
+) -> ssl.SSLContext:
+    """A TLS context for a client.
+
+    Args:
+        cert: file with our certificate and its chain, PEM; with `key` (the same file, if None) and its `password`.
+        ca_file: file with the certificates to trust, PEM; None trusts what the machine trusts.
+        profile: `modern` offers TLS 1.3, TLS 1.2 with GCM, and the two suites that every VTN has to know (2.0b
+            rule 67); `standard` offers TLS 1.2 with these two alone.
+
+    Raises:
+        ConfigError: a file can't be read or holds something else.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if profile == "standard":
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(_STANDARD_SUITES if profile == "standard" else _MODERN_SUITES)
+        if cert is not None:
+            context.load_cert_chain(cert, key, password)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"the TLS files can't be used: {error}; cert={cert!r}, key={key!r} and ca_file={ca_file!r} must be "
+            "readable PEM files, and the key must belong to the certificate"
+        ) from error
+    return context
+
+
+class HttpTransport:
+    """A `Transport` over HTTP/1.1, with connections kept open between requests.
+
+    Connections belong to the event loop in which the first request is sent. After `close` the next request opens
+    new ones. Proxies, cookies and the environment's settings are not used.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout_s: float = 30.0,
+        context: ssl.SSLContext | None = None,
+        cert: str | None = None,
+        key: str | None = None,
+        password: str | None = None,
+        ca_file: str | None = None,
+        profile: TlsProfile = "modern",
+        max_reply: int = DEFAULT_MAX_REPLY,
+    ) -> None:
+        """Make ready; nothing is opened yet.
+
+        Args:
+            timeout_s: how long a request may take as a whole, at least 5 s.
+            context: a TLS context of your own, in place of `cert`, `key`, `password`, `ca_file` and `profile`
+                (see `client_context`).
+            max_reply: the most bytes of a reply that are read.
+
+        Raises:
+            ConfigError: a setting or a file is wrong.
+        """
+        if not timeout_s >= MIN_TIMEOUT_S:
+            raise ConfigError(f"timeout_s must be at least {MIN_TIMEOUT_S:g} seconds, not {timeout_s}")
+        if max_reply < 1:
+            raise ConfigError(f"max_reply must be a positive number of bytes, not {max_reply}")
+        if key is not None and cert is None:
+            raise ConfigError("key is given without cert: give the certificate that belongs to the key")
+        self._timeout_s = timeout_s
+        self._max_reply = max_reply
+        self._context = context
+        if context is None and (cert, ca_file, profile) != (None, None, "modern"):
+            self._context = client_context(cert=cert, key=key, password=password, ca_file=ca_file, profile=profile)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, url: str, body: bytes) -> Reply:
+        """POST `body` to `url` and return whatever comes back.
+
+        Raises:
+            TransportError: no answer, a redirect, or an answer beyond the limits; the text says what to look at.
+        """
+        import aiohttp  # it takes a while to load, and a client in memory does without
+
+        try:
+            async with self._opened().post(url, data=body, allow_redirects=False, ssl=self._tls(url)) as response:
+                if 300 <= response.status < 400:
+                    target = response.headers.get("Location", "nowhere")
+                    raise TransportError(
+                        f"{url} redirects to {target} (HTTP {response.status}), and OpenADR knows no redirects: "
+                        "set vtn_url to the address the VTN really has",
+                        status=response.status,
+                        retry=False,
+                    )
+                return Reply(
+                    response.status, await self._read(response, url), _retry_after(response.headers.get("Retry-After"))
+                )
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise _explained(error, url, self._timeout_s) from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                # We decompress ourselves, because the size has to be watched while doing so.
+                auto_decompress=False,
+                headers={
+                    "Content-Type": "application/xml",
+                    "Accept": "application/xml",
+                    "Accept-Encoding": "gzip, deflate",
+                    "User-Agent": "pyopenadr",
+                },
+            )
+        return self._session
+
+    def _tls(self, url: str) -> ssl.SSLContext | bool:
+        if self._context is None and url[:6].lower() == "https:":
+            self._context = client_context()
+        return self._context if self._context is not None else True
+
+    async def _read(self, response: aiohttp.ClientResponse, url: str) -> bytes:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            body += chunk
+            if len(body) > self._max_reply:
+                raise self._too_long(url)
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding in ("", "identity") or not body:
+            return bytes(body)
+        if encoding not in ("gzip", "x-gzip", "deflate"):
+            raise TransportError(f"{url} answered with Content-Encoding {encoding!r}, which nobody asked for")
+        return self._decompressed(bytes(body), encoding, url)
+
+    def _decompressed(self, body: bytes, encoding: str, url: str) -> bytes:
+        # 'deflate' comes with and without the zlib header; the first byte of the header is known.
+        wbits = 16 + zlib.MAX_WBITS if "gzip" in encoding else zlib.MAX_WBITS
+        if encoding == "deflate" and body[0] & 0x0F != 8:
+            wbits = -zlib.MAX_WBITS
+        decoder = zlib.decompressobj(wbits)
+        try:
+            text = decoder.decompress(body, self._max_reply + 1)
+        except zlib.error as error:
+            raise TransportError(f"{url} answered with broken {encoding} data: {error}") from error
+        if len(text) > self._max_reply:
+            raise self._too_long(url)
+        if not decoder.eof:
+            raise TransportError(f"{url} answered with {encoding} data that break off")
+        return text
+
+    def _too_long(self, url: str) -> TransportError:
+        return TransportError(
+            f"the answer of {url} is longer than {self._max_reply} bytes: raise max_reply if it is meant to be"
+        )
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Seconds from a Retry-After header; its date form is passed over."""
+    return float(text) if text is not None and text.strip().isdecimal() and len(text) < 10 else None
+
+
+def _explained(error: Exception, url: str, timeout_s: float) -> TransportError:
+    """The same error as a plain sentence with what to look at."""
+    import aiohttp
+
+    match error:
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return TransportError(f"{url!r} is no address: give one like https://vtn.example.com", retry=False)
+        case aiohttp.ClientConnectorDNSError():
+            return TransportError(f"the name {error.host!r} can't be found: check vtn_url and the machine's DNS")
+        case aiohttp.ClientConnectorCertificateError():
+            return TransportError(
+                f"the VTN's certificate for {error.host}:{error.port} is not accepted: {error.certificate_error}; "
+                "check the name in vtn_url, ca_file, and the clock of this machine"
+            )
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return TransportError(
+                f"the TLS connection to {url} failed: {_reason(error)}; it may be the VTN that does not accept our "
+                "certificate (give cert and key), or the two sides know no common TLS version or suite"
+            )
+        case TimeoutError():
+            return TransportError(f"{url} gave no answer within {timeout_s:g} seconds: is the VTN overloaded?")
+        case aiohttp.ServerDisconnectedError():
+            return TransportError(f"{url} closed the connection without an answer")
+        case aiohttp.ClientConnectorError():
+            return TransportError(
+                f"no connection to {error.host}:{error.port}: {_reason(error)}; "
+                "check that the VTN runs and that no firewall stands between"
+            )
+    return TransportError(f"the exchange with {url} failed: {type(error).__name__}: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    inner = getattr(error, "os_error", error)
+    return str(getattr(inner, "strerror", None) or inner)

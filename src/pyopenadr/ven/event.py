@@ -1,0 +1,368 @@
+"""The VEN's event book: what is known, what the user decides about it, and what the VTN has to be told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from types import MappingProxyType
+
+import msgspec
+
+from pyopenadr.clock import Clock
+from pyopenadr.errors import OpenADRError
+from pyopenadr.model import Event, OptType
+from pyopenadr.v2 import wire
+from pyopenadr.v2.ven import (
+    KnownEvent,
+    VenScope,
+    Verdict,
+    cancel_delay,
+    consider,
+    created_event,
+    created_event_fault,
+    event_response,
+    executed_span,
+    keep_offset,
+    random_offset,
+)
+from pyopenadr.ven.backoff import Draw
+from pyopenadr.ven.handler import Caller, Handler, HandlerFailed
+from pyopenadr.ven.journal import Journal
+from pyopenadr.ven.outbox import Letter, Outbox
+from pyopenadr.ven.session import asks_to_register
+from pyopenadr.ven.task import Crew
+
+__all__ = ["EventBook", "EventReply", "reply_of"]
+
+GATHER_S = 1.0
+"""How long a decided answer waits for others that are being decided, so that they go in one message (rule 12)."""
+LANE = "event"
+
+
+class EventReply(msgspec.Struct, frozen=True, kw_only=True):
+    """What `on_event` may return in place of "optIn" or "optOut": the contents of the event's oadrCreatedEvent.
+
+    `response_code` has three digits; `response_description` is free text, None for the standard's word on the code.
+    """
+
+    opt_type: OptType
+    response_code: str = "200"
+    response_description: str | None = None
+
+
+def reply_of(answer: object) -> EventReply:
+    """What a handler's return value means.
+
+    Raises:
+        HandlerFailed: it means nothing.
+    """
+    if isinstance(answer, str) and answer in ("optIn", "optOut"):
+        return EventReply(opt_type=OptType(answer))
+    opt_type = getattr(answer, "opt_type", None)
+    code = getattr(answer, "response_code", "200")
+    description = getattr(answer, "response_description", None)
+    if (
+        opt_type in ("optIn", "optOut")
+        and isinstance(code, str)
+        and len(code) == 3
+        and code.isascii()
+        and code.isdigit()
+        and isinstance(description, str | None)
+    ):
+        return EventReply(opt_type=OptType(opt_type), response_code=code, response_description=description)
+    raise HandlerFailed(f'on_event returned {answer!r}: return "optIn", "optOut" or an EventReply')
+
+
+class _Decision:
+    """An answer of the user that is awaited. `defaulted`: the VTN was given the default in the meantime."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        self.defaulted = False
+        self.task: asyncio.Task[None] | None = None
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more."""
+        if self.task is not None:
+            self.task.cancel()
+
+
+class EventBook:
+    """Receives events, has them decided, and answers.
+
+    `decides` gives the handler, or None where there is none. `on_lost` is called if the VTN no longer knows us.
+    """
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        caller: Caller,
+        crew: Crew,
+        clock: Clock,
+        draw: Draw,
+        journal: Journal,
+        default_opt: OptType,
+        handler: Callable[[], Handler | None],
+        on_lost: Callable[[OpenADRError], None],
+    ) -> None:
+        self.known: dict[str, KnownEvent] = {}
+        self._outbox = outbox
+        self._caller = caller
+        self._crew = crew
+        self._clock = clock
+        self._draw = draw
+        self._journal = journal
+        self._default = EventReply(opt_type=default_opt)
+        self._handler = handler
+        self._on_lost = on_lost
+        self._ven_id = ""
+        self._deciding: dict[str, _Decision] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
+        self._answers: dict[str, wire.EventResponse] = {}
+        self._gathering: asyncio.Task[None] | None = None
+        self._warned = False
+
+    @property
+    def events(self) -> Mapping[str, KnownEvent]:
+        """The known events by their id."""
+        return MappingProxyType(self.known)
+
+    def receive(
+        self, message: wire.OadrDistributeEvent, scope: VenScope, *, reply_limit: int | None = None, decide: bool = True
+    ) -> bool:
+        """Take in a list of events; whether it held anything new.
+
+        With `decide` of False nobody is asked and nothing is answered: that is the user's own business then.
+        """
+        self._ven_id = scope.ven_id
+        outcome = consider(message, self.known, scope=scope, now=self._clock.now(), reply_limit=reply_limit)
+        if outcome.fault is not None:
+            self._refuse(outcome.fault, decide)
+            return False
+        for verdict in outcome.verdicts:
+            self._take(verdict, message.request_id, decide)
+        self._drop_unlisted(message, outcome.implied_cancels, reply_limit, decide)
+        if decide:
+            self._send_when_decided()
+        return bool(outcome.implied_cancels) or any(verdict.kind != "unchanged" for verdict in outcome.verdicts)
+
+    def opted(self, event_id: str, opt_type: OptType) -> None:
+        """The user has answered this event by hand."""
+        if event_id in self.known:
+            self.known[event_id] = msgspec.structs.replace(self.known[event_id], opt_type=opt_type)
+
+    def forget(self, *, decide: bool = True) -> None:
+        """The registration is over: every event ends, and nothing is answered any more."""
+        for event_id in list(self.known):
+            self._end(event_id, cancelled_version(self.known[event_id].event), decide)
+        for decision in self._deciding.values():
+            decision.cancel()
+        self._deciding.clear()
+        self._answers.clear()
+        self._outbox.drop(LANE)
+
+    def clear_tasks(self) -> None:
+        """The client stops: its tasks are gone, and so is what was being decided."""
+        self._deciding.clear()
+        self._ending.clear()
+        self._gathering = None
+
+    def _refuse(self, fault: wire.EiResponse, decide: bool) -> None:
+        self._journal.error(
+            f"the VTN's list of events is refused with {fault.response_code}: {fault.response_description}",
+            extra={"request_id": fault.request_id},
+        )
+        if decide:
+            message = created_event_fault(self._ven_id, fault)
+            self._outbox.put(LANE, Letter(service="EiEvent", subject="the refusal of events", build=lambda: message))
+
+    def _take(self, verdict: Verdict, request_id: str, decide: bool) -> None:
+        event_id, event = verdict.event_id, verdict.event
+        old = self.known.get(event_id)
+        match verdict.kind:
+            case "new" | "changed":
+                assert event is not None
+                self._keep(event, old, request_id)
+                if decide:
+                    self._decide(verdict, event)
+                return
+            case "unchanged":
+                assert old is not None
+                # The answer quotes the message that brought the event last (2.0b rule 42).
+                self.known[event_id] = msgspec.structs.replace(old, request_id=request_id)
+                if decide and old.opt_type is None and event_id not in self._deciding:
+                    self._decide(verdict, old.event)
+                    return
+            case "cancelled":
+                if old is not None:
+                    self._end(event_id, event or cancelled_version(old.event), decide)
+            case "refused":
+                self._journal.warning(
+                    f"event {event_id} is refused with {verdict.code}: {verdict.description}",
+                    extra={"request_id": request_id, "event_id": event_id},
+                )
+        opt_type = verdict.opt_type or (old.opt_type if old is not None else None)
+        if decide and verdict.answer and opt_type is not None and not self._is_open(event_id):
+            self._answers[event_id] = event_response(verdict, opt_type, request_id)
+
+    def _keep(self, event: Event, old: KnownEvent | None, request_id: str) -> None:
+        offset = old.offset if old is not None and keep_offset(old, event) else None
+        if offset is None:
+            offset = random_offset(event.start_after, event.start, self._draw.random())
+        self.known[event.event_id] = KnownEvent(event=event, offset=offset, request_id=request_id)
+        if (ending := self._ending.pop(event.event_id, None)) is not None:
+            ending.cancel()
+
+    def _drop_unlisted(
+        self, message: wire.OadrDistributeEvent, cancelled: tuple[str, ...], reply_limit: int | None, decide: bool
+    ) -> None:
+        for event_id in cancelled:
+            if event_id in self.known:
+                self._journal.info(f"event {event_id} is no longer listed: cancelled", extra={"event_id": event_id})
+                self._end(event_id, cancelled_version(self.known[event_id].event), decide)
+        if reply_limit is not None and len(message.events) >= reply_limit:
+            return  # the list may be cut off, so absence says nothing
+        listed = {item.event_descriptor.event_id for item in message.events}
+        for event_id in [name for name in self.known if name not in listed]:
+            known = self.known[event_id]
+            end = executed_span(known.event, known.offset).end
+            if end is not None and end <= self._clock.now():
+                del self.known[event_id]  # it has run its course
+
+    # -- what the user says --------------------------------------------------------------------------------------
+
+    def _decide(self, verdict: Verdict, event: Event) -> None:
+        if (older := self._deciding.pop(event.event_id, None)) is not None:
+            older.cancel()
+        self._answers.pop(event.event_id, None)
+        handler = self._handler()
+        if handler is None:
+            if not self._warned:
+                self._warned = True
+                self._journal.warning(
+                    f"there is no on_event handler: every event is answered with {self._default.opt_type}, said once"
+                )
+            self._settle(verdict, self._default)
+            return
+        decision = self._deciding[event.event_id] = _Decision(verdict)
+        decision.task = self._crew.spawn(self._ask(handler, decision, event), f"event {event.event_id}")
+
+    async def _ask(self, handler: Handler, decision: _Decision, event: Event) -> None:
+        call = self._caller.start(handler, event)
+        try:
+            if not await self._caller.ends_within(call, self._caller.timeout_s):
+                self._complain(event, f"on_event gave no answer within {self._caller.timeout_s:g} seconds")
+                decision.defaulted = True
+                self._settle(decision.verdict, self._default)
+                self._send_when_decided()
+                await asyncio.wait({call})
+            try:
+                reply = reply_of(call.result())
+            except HandlerFailed as error:
+                self._complain(event, str(error))
+                reply = self._default
+            if not decision.defaulted or reply != self._default:
+                self._settle(decision.verdict, reply)
+        finally:
+            call.cancel()
+            if self._deciding.get(event.event_id) is decision:
+                del self._deciding[event.event_id]
+        self._send_when_decided()
+
+    def _complain(self, event: Event, problem: str) -> None:
+        known = self.known.get(event.event_id)
+        self._journal.error(
+            f"event {event.event_id}: {problem}; answered with {self._default.opt_type}",
+            extra={"event_id": event.event_id, "request_id": known.request_id if known is not None else ""},
+        )
+
+    def _settle(self, verdict: Verdict, reply: EventReply) -> None:
+        """Note the answer, if it is still about the version that is known."""
+        known = self.known.get(verdict.event_id)
+        if known is None or known.event.modification_number != verdict.modification_number:
+            return
+        self.known[verdict.event_id] = msgspec.structs.replace(known, opt_type=reply.opt_type)
+        if verdict.answer:
+            self._answers[verdict.event_id] = event_response(
+                verdict,
+                reply.opt_type,
+                known.request_id,
+                code=reply.response_code,
+                description=reply.response_description,
+            )
+
+    def _is_open(self, event_id: str) -> bool:
+        decision = self._deciding.get(event_id)
+        return decision is not None and not decision.defaulted
+
+    # -- the end of events ---------------------------------------------------------------------------------------
+
+    def _end(self, event_id: str, event: Event, decide: bool) -> None:
+        """The event is cancelled: the user hears of it when it really ends (2.0b rule 65)."""
+        known = self.known.pop(event_id)
+        if (decision := self._deciding.pop(event_id, None)) is not None:
+            decision.cancel()
+        self._answers.pop(event_id, None)
+        handler = self._handler() if decide else None
+        if handler is not None:
+            delay = cancel_delay(known, self._clock.now(), self._draw.random())
+            self._ending[event_id] = self._crew.spawn(self._tell_end(handler, event, delay), f"end of {event_id}")
+
+    async def _tell_end(self, handler: Handler, event: Event, delay: timedelta) -> None:
+        own = asyncio.current_task()
+        try:
+            if delay > timedelta(0):
+                await self._clock.sleep(delay.total_seconds())
+            await self._caller.ask(handler, event)
+        except HandlerFailed as error:
+            self._journal.error(
+                f"event {event.event_id} is cancelled, but {error}", extra={"event_id": event.event_id}
+            )
+        finally:
+            if self._ending.get(event.event_id) is own:
+                del self._ending[event.event_id]
+
+    # -- what the VTN hears --------------------------------------------------------------------------------------
+
+    def _send_when_decided(self) -> None:
+        """Send the answers: at once if nobody is deciding, else after a short while for those that come soon."""
+        if not self._answers:
+            return
+        if not any(map(self._is_open, self._deciding)):
+            self._send()
+        elif self._gathering is None or self._gathering.done():
+            self._gathering = self._crew.spawn(self._gather(), "gathering of answers")
+
+    async def _gather(self) -> None:
+        await self._clock.sleep(GATHER_S)
+        self._send()
+
+    def _send(self) -> None:
+        sent: dict[str, wire.EventResponse] = {}
+
+        def build() -> wire.OadrCreatedEvent | None:
+            sent.clear()
+            sent.update(self._answers)
+            return created_event(self._ven_id, list(sent.values())) if sent else None
+
+        def settled(*_: object) -> None:
+            for event_id, answer in sent.items():
+                if self._answers.get(event_id) is answer:
+                    del self._answers[event_id]
+
+        def refused(error: OpenADRError) -> None:
+            settled()
+            if asks_to_register(error):
+                self._on_lost(error)
+
+        letter = Letter(
+            service="EiEvent", subject="the answer to events", build=build, delivered=settled, refused=refused
+        )
+        self._outbox.put(LANE, letter)
+
+
+def cancelled_version(event: Event) -> Event:
+    """The event as one that has been cancelled without a word (2.0b rule 61)."""
+    return msgspec.structs.replace(event, cancelled=True)

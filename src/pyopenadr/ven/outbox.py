@@ -1,0 +1,133 @@
+"""What still has to reach the VTN: kept until it has answered, and sent again and again until then.
+
+Messages wait in lanes. Within a lane they keep their order; a lane that does not get on stops no other.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pyopenadr.clock import Clock
+from pyopenadr.errors import OpenADRError, PeerRefused, TransportError
+from pyopenadr.v2 import wire
+from pyopenadr.ven.backoff import Backoff, Draw
+from pyopenadr.ven.journal import Journal
+from pyopenadr.ven.session import Session
+from pyopenadr.ven.task import Crew
+
+__all__ = ["LANE_LIMIT", "Letter", "Outbox", "may_succeed_later"]
+
+LANE_LIMIT = 1000
+"""How many messages a lane keeps; the oldest go first. A report a minute fills it in the better part of a day."""
+MOST_ANSWERED_TRIES = 10
+"""How often a message is sent again that the VTN answers with an internal error, before it is given up."""
+
+Message = wire.Message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter:
+    """One message on its way.
+
+    `build` gives it, or None if there is nothing left to say; it is asked again for each try. `delivered` gets the
+    VTN's reply, `refused` the error if the VTN will not have it.
+    """
+
+    service: str
+    subject: str
+    build: Callable[[], Message | None]
+    expected: tuple[type[Message], ...] = ()
+    delivered: Callable[[Message | None], None] = field(default=lambda reply: None)
+    refused: Callable[[OpenADRError], None] = field(default=lambda error: None)
+
+
+def may_succeed_later(error: OpenADRError) -> bool:
+    """Whether the same message may be taken if it is sent again."""
+    if isinstance(error, TransportError):
+        return error.retry
+    return isinstance(error, PeerRefused) and error.code.startswith("5")
+
+
+class Outbox:
+    """The lanes of one client. `most_wait_s` is the longest wait between two tries."""
+
+    def __init__(self, session: Session, clock: Clock, draw: Draw, crew: Crew, journal: Journal) -> None:
+        self.most_wait_s = 60.0
+        self._session = session
+        self._clock = clock
+        self._draw = draw
+        self._crew = crew
+        self._journal = journal
+        self._lanes: dict[str, deque[Letter]] = {}
+
+    def __len__(self) -> int:
+        """How many messages wait."""
+        return sum(map(len, self._lanes.values()))
+
+    def put(self, lane: str, letter: Letter) -> None:
+        """Send it as soon as those before it in the lane are through."""
+        waiting = self._lanes.get(lane)
+        if waiting is None:
+            waiting = self._lanes[lane] = deque()
+            self._crew.spawn(self._drive(lane, waiting), f"outbox {lane}")
+        if len(waiting) >= LANE_LIMIT:
+            lost = waiting.popleft()
+            self._journal.error(f"{lost.subject} is given up: {LANE_LIMIT} newer messages wait to be sent")
+        waiting.append(letter)
+
+    def drop(self, lane: str | None = None) -> None:
+        """Forget what waits in the lane, or in all of them."""
+        for name, waiting in self._lanes.items():
+            if lane is None or name == lane:
+                waiting.clear()
+
+    async def _drive(self, lane: str, waiting: deque[Letter]) -> None:
+        backoff = Backoff(self._draw)
+        answered = 0
+        try:
+            while waiting:
+                letter = waiting[0]
+                error = await self._try(letter)
+                if error is None or not may_succeed_later(error):
+                    backoff.reset()
+                    answered = 0
+                    _remove(waiting, letter)
+                    continue
+                was_answered = isinstance(error, PeerRefused) or getattr(error, "status", None) not in (None, 429, 503)
+                answered += was_answered
+                if answered >= MOST_ANSWERED_TRIES:
+                    self._journal.error(f"{letter.subject} is given up after {answered} tries: {error}")
+                    letter.refused(error)
+                    answered = 0
+                    _remove(waiting, letter)
+                    continue
+                backoff.most_s = self.most_wait_s
+                wait = backoff.next(getattr(error, "retry_after_s", None))
+                self._journal.warning(f"{letter.subject} waits: {error}; next try in {wait:.1f} s")
+                await self._clock.sleep(wait)
+        finally:
+            if self._lanes.get(lane) is waiting:
+                del self._lanes[lane]
+
+    async def _try(self, letter: Letter) -> OpenADRError | None:
+        """Send it; None once it needs no more sending."""
+        message = letter.build()
+        if message is None:
+            return None
+        try:
+            reply = await self._session.tell(letter.service, message, *letter.expected)
+        except OpenADRError as error:
+            if not may_succeed_later(error):
+                self._journal.error(f"{letter.subject} was refused: {error}")
+                letter.refused(error)
+            return error
+        letter.delivered(reply)
+        return None
+
+
+def _remove(waiting: deque[Letter], letter: Letter) -> None:
+    # While it was on its way it may have been dropped, or pushed out by newer ones.
+    if waiting and waiting[0] is letter:
+        waiting.popleft()

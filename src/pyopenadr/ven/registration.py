@@ -1,0 +1,156 @@
+"""The VEN's registration: its ids, how often it is to poll, and the messages that get and end it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import Enum
+
+import msgspec
+
+from pyopenadr.clock import Clock
+from pyopenadr.errors import LocalProtocolError, RemoteProtocolError
+from pyopenadr.model import Duration
+from pyopenadr.model.time import total_seconds
+from pyopenadr.v2 import wire
+from pyopenadr.ven.journal import Journal
+from pyopenadr.ven.session import Session
+
+__all__ = ["DEFAULT_POLL_INTERVAL", "SHORTEST_POLL_INTERVAL", "Identity", "Registrar", "State"]
+
+DEFAULT_POLL_INTERVAL = timedelta(seconds=60)
+"""How often to poll where neither the VTN nor the user says so."""
+SHORTEST_POLL_INTERVAL = timedelta(seconds=1)
+"""The VEN never polls more often than this, whatever the VTN asks."""
+
+
+class State(Enum):
+    """Where the registration stands."""
+
+    NONE = "there is none; ask for a new one"
+    STALE = "the VTN wants it renewed, with the ids there are"
+    REGISTERED = "all is well"
+    ENDED = "the VEN's own side has ended it and wants no new one"
+
+
+class Identity(msgspec.Struct, kw_only=True):
+    """Who the VEN is. The three ids come from the VTN, unless they were agreed upon before."""
+
+    ven_name: str
+    ven_id: str | None = None
+    registration_id: str | None = None
+    vtn_id: str | None = None
+
+
+class Registrar:
+    """Registers the VEN and keeps what the VTN said on that occasion.
+
+    `identity.ven_id` may be set beforehand, with or without `registration_id`: with both the VEN counts as
+    registered (2.0b rule 405), without the second it asks for a registration under that id (rule 402).
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        session: Session,
+        *,
+        clock: Clock,
+        journal: Journal,
+        poll_interval: timedelta | None = None,
+    ) -> None:
+        self.identity = identity
+        self.state = State.NONE
+        if identity.ven_id is not None and identity.registration_id is not None:
+            self.state = State.REGISTERED
+        self.poll_interval = poll_interval if poll_interval is not None else DEFAULT_POLL_INTERVAL
+        self._own_interval = poll_interval
+        self._configured_ven_id = identity.ven_id
+        self._session = session
+        self._clock = clock
+        self._journal = journal
+
+    @property
+    def ven_id(self) -> str:
+        """The VEN's id.
+
+        Raises:
+            LocalProtocolError: there is none yet.
+        """
+        if self.identity.ven_id is None:
+            raise LocalProtocolError("the VEN is not registered: call create_party_registration() first", code="463")
+        return self.identity.ven_id
+
+    async def query(self) -> wire.OadrCreatedPartyRegistration:
+        """Ask what the VTN supports (EiRegisterParty); changes nothing."""
+        message = wire.OadrQueryRegistration(request_id=self._session.new_id())
+        return await self._session.ask("EiRegisterParty", message, wire.OadrCreatedPartyRegistration)
+
+    async def register(self, *, anew: bool) -> wire.OadrCreatedPartyRegistration:
+        """Get a registration: a new one, or the one there is confirmed (2.0b rules 402, 403, 405, 406).
+
+        Raises:
+            PeerRefused: the VTN will not have us.
+            RemoteProtocolError: its answer lacks the ids.
+        """
+        who = self.identity
+        message = wire.OadrCreatePartyRegistration(
+            request_id=self._session.new_id(),
+            registration_id=None if anew else who.registration_id,
+            ven_id=self._configured_ven_id if anew else who.ven_id,
+            profile_name="2.0b",
+            transport_name="simpleHttp",
+            report_only=False,
+            xml_signature=self._session.signs,
+            ven_name=who.ven_name,
+            http_pull_model=True,
+        )
+        reply = await self._session.ask("EiRegisterParty", message, wire.OadrCreatedPartyRegistration)
+        ven_id = reply.ven_id or message.ven_id
+        if not ven_id:
+            raise RemoteProtocolError("the VTN's oadrCreatedPartyRegistration gives no venID", code="459", rule="403")
+        who.ven_id = ven_id
+        who.registration_id = reply.registration_id or message.registration_id
+        who.vtn_id = reply.vtn_id or who.vtn_id
+        if not who.registration_id:
+            self._journal.warning("the VTN gave no registrationID (2.0b rule 403): the registration can't be cancelled")
+        self.poll_interval = self._interval(reply.requested_oadr_poll_freq)
+        self.state = State.REGISTERED
+        self._journal.info(
+            f"registered {who.ven_name!r} with VTN {who.vtn_id!r}, polling every {self.poll_interval.total_seconds():g} s",
+            extra={"request_id": message.request_id},
+        )
+        return reply
+
+    async def cancel(self) -> wire.OadrCanceledPartyRegistration | wire.OadrResponse | None:
+        """End the registration from our side; the ids are forgotten once the VTN has agreed (2.0b rule 407)."""
+        if self.identity.registration_id is None:
+            raise LocalProtocolError("there is no registration to cancel", code="463")
+        message = wire.OadrCancelPartyRegistration(
+            request_id=self._session.new_id(),
+            registration_id=self.identity.registration_id,
+            ven_id=self.identity.ven_id,
+        )
+        reply = await self._session.tell("EiRegisterParty", message, wire.OadrCanceledPartyRegistration)
+        self.forget()
+        self.state = State.ENDED
+        return reply
+
+    def forget(self) -> None:
+        """Drop the ids that the VTN gave; the registration is over."""
+        self.identity.ven_id = self._configured_ven_id
+        self.identity.registration_id = None
+        self.state = State.NONE
+
+    def _interval(self, asked: Duration | None) -> timedelta:
+        if self._own_interval is not None:
+            return self._own_interval
+        if asked is None:
+            self._journal.warning(
+                "the VTN does not say how often to poll (2.0b rule 403): "
+                f"polling every {DEFAULT_POLL_INTERVAL.total_seconds():g} s; set poll_interval for another value"
+            )
+            return DEFAULT_POLL_INTERVAL
+        seconds = total_seconds(asked, self._clock.now())
+        if seconds < SHORTEST_POLL_INTERVAL.total_seconds():
+            self._journal.warning(f"the VTN wants to be polled every {seconds:g} s: polling once a second instead")
+            return SHORTEST_POLL_INTERVAL
+        return timedelta(seconds=seconds)

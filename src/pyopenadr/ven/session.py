@@ -1,0 +1,186 @@
+"""One exchange with the VTN: a message out, the reply in, and a clear error for everything else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from pyopenadr.clock import Clock
+from pyopenadr.errors import ConfigError, PeerRefused, RemoteProtocolError, TransportError
+from pyopenadr.transport.port import Reply, Transport
+from pyopenadr.v2 import wire
+from pyopenadr.v2.codec import Payload, decode, encode
+from pyopenadr.v2.faults import raise_for, response_of
+from pyopenadr.v2.leniency import RULES, rules
+from pyopenadr.ven.backoff import Draw
+from pyopenadr.ven.journal import Journal, printable
+
+if TYPE_CHECKING:
+    from pyopenadr.v2.signature import SigningKey
+
+__all__ = ["DEFAULT_LENIENCY", "PATH", "Session", "asks_to_register", "base_of"]
+
+PATH = "/OpenADR2/Simple/2.0b"
+"""The path of every 2.0b service, below the VTN's base address (2.0b rule 511)."""
+
+DEFAULT_LENIENCY = tuple(name for name in RULES if name != "unknown-element")
+"""What a client takes from a VTN by default: every known deviation but elements whose meaning nobody knows."""
+
+GRACE_S = 2.0
+"""How long a request that is on its way may go on when the client is stopped, in seconds of the machine's clock."""
+
+M = TypeVar("M", bound=wire.Message)
+
+_RETRY_STATUSES = frozenset((408, 425, 429))
+_EXCERPT = 200
+
+
+def base_of(vtn_url: str) -> str:
+    """The address that a service's name is added to, of a VTN's base address or one that ends in `PATH`.
+
+    Raises:
+        ConfigError: it is no address.
+    """
+    try:
+        parts = urlsplit(vtn_url.strip())
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_fine = False
+    if not port_is_fine or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ConfigError(
+            f"vtn_url must be an address like https://vtn.example.com or https://vtn.example.com{PATH}, not {vtn_url!r}"
+        )
+    base = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+    return base if base.endswith(PATH) else base + PATH
+
+
+def asks_to_register(error: Exception) -> bool:
+    """Whether the VTN's refusal means that it doesn't know us as registered."""
+    return isinstance(error, PeerRefused) and (
+        error.code == "463" or error.message_type == "oadrRequestReregistration"
+    )
+
+
+class Session:
+    """Sends messages to one VTN."""
+
+    def __init__(
+        self,
+        vtn_url: str,
+        transport: Transport,
+        *,
+        clock: Clock,
+        draw: Draw,
+        journal: Journal,
+        leniency: Iterable[str] = DEFAULT_LENIENCY,
+        signing_key: SigningKey | None = None,
+    ) -> None:
+        self.base = base_of(vtn_url)
+        self.transport = transport
+        self.signs = signing_key is not None
+        self._clock = clock
+        self._draw = draw
+        self._journal = journal
+        self._leniency = rules(leniency)
+        self._signing_key = signing_key
+        self._deviations: set[str] = set()
+
+    def new_id(self) -> str:
+        """A fresh random id for a request, a report request or an opt."""
+        return f"{self._draw.getrandbits(128):032x}"
+
+    async def ask(self, service: str, message: wire.Message, *expected: type[M]) -> M:
+        """Send `message` to the service and give its reply, which must be one of `expected`.
+
+        Raises:
+            TransportError: no reply, or an HTTP error.
+            WireError: a reply that can't be read.
+            PeerRefused: a reply with an error code.
+            RemoteProtocolError: a reply of another kind, or an empty one.
+        """
+        reply = await self.tell(service, message, *expected)
+        if reply is None:
+            raise RemoteProtocolError(f"the VTN answered {message.message_type} with an empty body, not with a message")
+        if not isinstance(reply, expected):
+            raise RemoteProtocolError(
+                f"the VTN answered {message.message_type} with a plain {reply.message_type}, "
+                f"not with {' or '.join(_name(kind) for kind in expected)}"
+            )
+        return reply
+
+    async def tell(self, service: str, message: wire.Message, *expected: type[M]) -> M | wire.OadrResponse | None:
+        """Like `ask`, but take a plain oadrResponse or an empty body as a yes, too."""
+        reply = await self._exchange(f"{self.base}/{service}", message)
+        if not reply.body.strip():
+            return None
+        payload = decode(reply.body, profile="2.0b", leniency=self._leniency)
+        self._note(payload)
+        answer = payload.message
+        if isinstance(answer, wire.OadrRequestReregistration) and not issubclass(type(answer), expected):
+            raise PeerRefused("463", "the VTN wants a new registration first", message_type=answer.message_type)
+        raise_for(answer)
+        if isinstance(answer, wire.OadrResponse | expected):
+            return answer
+        raise RemoteProtocolError(
+            f"the VTN answered {message.message_type} with {answer.message_type}, "
+            f"not with {' or '.join(_name(kind) for kind in expected) or 'oadrResponse'}"
+        )
+
+    async def _exchange(self, url: str, message: wire.Message) -> Reply:
+        document = self._written(message)
+        exchange = asyncio.ensure_future(self.transport.post(url, document))
+        try:
+            reply = await asyncio.shield(exchange)
+        except asyncio.CancelledError:
+            # Let the request get through, for a while: half a request is of no use to the VTN.
+            await asyncio.wait({exchange}, timeout=GRACE_S)
+            exchange.cancel()
+            raise
+        if reply.status != 200:
+            raise _refusal(url, message, reply)
+        return reply
+
+    def _written(self, message: wire.Message) -> bytes:
+        if self._signing_key is None:
+            return encode(message)
+        from pyopenadr.v2.signature import sign
+
+        nonce = f"{self._draw.getrandbits(128):032x}"
+        return sign(message, self._signing_key, now=self._clock.now(), nonce=nonce)
+
+    def _note(self, payload: Payload) -> None:
+        response = response_of(payload.message)
+        extra = {"request_id": response.request_id if response is not None else ""}
+        self._journal.debug(f"received {payload.message.message_type}", extra=extra)
+        for deviation in payload.deviations:
+            if deviation.rule not in self._deviations:
+                self._deviations.add(deviation.rule)
+                self._journal.warning(
+                    f"the VTN departs from the standard at {deviation.path} ({deviation.found!r}): "
+                    f"{RULES[deviation.rule]}; accepted by leniency rule {deviation.rule}, said once",
+                    extra=extra,
+                )
+
+
+def _refusal(url: str, message: wire.Message, reply: Reply) -> TransportError:
+    status = reply.status
+    excerpt = printable(reply.body[: 4 * _EXCERPT].decode("utf-8", "replace"))[:_EXCERPT]
+    hint = {
+        401: "; the VTN wants a login that OpenADR does not have: is vtn_url the VTN's own address?",
+        403: "; the VTN or a proxy does not accept our certificate",
+        404: "; nothing is there: check the path in vtn_url",
+        406: "; the VTN can't read the message",
+    }.get(status, "")
+    said = f": {excerpt}" if excerpt else ""
+    return TransportError(
+        f"{message.message_type} to {url} was answered with HTTP {status}{hint}{said}",
+        status=status,
+        retry=(status >= 500 and status != 501) or status in _RETRY_STATUSES,
+        retry_after_s=reply.retry_after_s,
+    )
+
+
+def _name(kind: type[wire.Message]) -> str:
+    return kind.tag.partition(":")[2]

@@ -1,0 +1,236 @@
+"""What waits for a VEN, what has been sent to it, and what it has answered.
+
+A message counts as delivered when the VEN has answered it. What was only sent is sent again after a while, and after
+a restart at once, because the record of sending is kept in memory and that of answers in the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import msgspec
+
+from pyopenadr.errors import StoreError
+from pyopenadr.model import Event, Registration, Report, ReportRequest, ResponseRequired
+from pyopenadr.store.port import Answer, Outgoing
+
+__all__ = [
+    "CancelRegistration",
+    "CancelReports",
+    "CreateReports",
+    "Item",
+    "Mailbox",
+    "RegisterReports",
+    "Reregister",
+    "UpdateReport",
+    "is_listed",
+    "pack",
+    "unpack",
+]
+
+NEVER_DELIVERIES = 2
+"""How often an event is sent that the VEN must not answer: once more than a single lost reply can undo."""
+
+
+class RegisterReports(msgspec.Struct, frozen=True, tag=True):
+    """Tell the VEN what reports the VTN offers; `report_request_id` where it asked for them (2.0b rule 311)."""
+
+    report_request_id: str | None = None
+
+
+class CreateReports(msgspec.Struct, frozen=True, tag=True):
+    """Ask the VEN for reports."""
+
+    requests: tuple[ReportRequest, ...]
+
+
+class CancelReports(msgspec.Struct, frozen=True, tag=True):
+    """Tell the VEN to stop reports, after one more if `report_to_follow` (2.0b rule 345)."""
+
+    report_request_ids: tuple[str, ...]
+    report_to_follow: bool = False
+
+
+class UpdateReport(msgspec.Struct, frozen=True, tag=True):
+    """Deliver a report of the VTN's own."""
+
+    request: ReportRequest
+    report: Report
+
+
+class CancelRegistration(msgspec.Struct, frozen=True, tag=True):
+    """Tell the VEN that its registration is over (2.0b rule 407)."""
+
+    registration_id: str
+
+
+class Reregister(msgspec.Struct, frozen=True, tag=True):
+    """Ask the VEN to register again with its IDs."""
+
+
+Item = RegisterReports | CreateReports | CancelReports | UpdateReport | CancelRegistration | Reregister
+_I = TypeVar("_I")
+
+_DECODER = msgspec.json.Decoder(Item)
+
+
+def pack(item_id: str, item: Item, now: datetime) -> Outgoing:
+    """The item as the store keeps it."""
+    return Outgoing(item_id=item_id, kind=type(item).__name__, body=msgspec.json.encode(item), created_at=now)
+
+
+def unpack(outgoing: Outgoing) -> Item:
+    """What `pack` packed.
+
+    Raises:
+        StoreError: it is something else, as it may be if another program wrote to the database.
+    """
+    try:
+        item: Item = _DECODER.decode(outgoing.body)
+    except msgspec.DecodeError as error:
+        raise StoreError(f"the queued message {outgoing.item_id} ({outgoing.kind}) can't be read: {error}") from error
+    return item
+
+
+def is_listed(event: Event, now: datetime, *, acknowledged: bool) -> bool:
+    """Whether a VEN is still told of the event (2.0b rules 50, 52, 66).
+
+    Until its end with the random window; a cancelled one only as long as the VEN has not answered.
+    """
+    until = event.listed_until
+    return (until is None or now < until) and not (event.cancelled and acknowledged)
+
+
+class _Told(msgspec.Struct):
+    """What was last sent of an event: which version, how often, when."""
+
+    modification_number: int
+    times: int
+    at: datetime
+
+
+class Mailbox:
+    """All that concerns the delivery to one VEN."""
+
+    def __init__(self, items: Iterable[Outgoing], answers: Iterable[Answer]) -> None:
+        self.items: dict[str, Outgoing] = {item.item_id: item for item in items}
+        self.answers: dict[str, Answer] = {answer.event_id: answer for answer in answers}
+        self._sent_at: dict[str, datetime] = {}
+        self._told: dict[str, _Told] = {}
+        self._idle_at_revision = -1
+        self._idle_until: datetime | None = None
+
+    # --- the quick way for an idle poll -------------------------------------------------------------------------
+
+    def is_idle(self, revision: int, now: datetime) -> bool:
+        """Whether it is known, without looking, that there is nothing to send."""
+        return self._idle_at_revision == revision and (self._idle_until is None or now < self._idle_until)
+
+    def note_idle(self, revision: int, until: datetime | None) -> None:
+        """There is nothing to send while the events stay at `revision` and it is not `until` yet."""
+        self._idle_at_revision = revision
+        self._idle_until = until
+
+    def disturb(self) -> None:
+        """Something has changed: the next poll must look."""
+        self._idle_at_revision = -1
+
+    # --- messages -------------------------------------------------------------------------------------------------
+
+    def next_item(self, now: datetime, resend_after: timedelta) -> Outgoing | None:
+        """The first message that has not been sent, or not answered for `resend_after`."""
+        for item_id, item in self.items.items():
+            sent = self._sent_at.get(item_id)
+            if sent is None or now - sent >= resend_after:
+                return item
+        return None
+
+    def note_sent(self, item_id: str, now: datetime) -> None:
+        """The message has been handed to the VEN."""
+        self._sent_at[item_id] = now
+
+    def add(self, items: Iterable[Outgoing]) -> None:
+        """Messages that the store has taken for the VEN."""
+        for item in items:
+            self.items[item.item_id] = item
+            self._sent_at.pop(item.item_id, None)
+        self.disturb()
+
+    def remove(self, item_ids: Iterable[str]) -> None:
+        """Messages that the VEN has answered."""
+        for item_id in item_ids:
+            self.items.pop(item_id, None)
+            self._sent_at.pop(item_id, None)
+        self.disturb()
+
+    def matching(self, kind: type[Item], request_id: str) -> Outgoing | None:
+        """The message of that kind which a reply answers: by its request ID, else the oldest that was sent.
+
+        Some VENs leave the request ID out of their replies.
+        """
+        item = self.items.get(request_id)
+        if item is not None and item.kind == kind.__name__:
+            return item
+        sent = (item for item in self.items.values() if item.kind == kind.__name__ and item.item_id in self._sent_at)
+        return next(sent, None)
+
+    # --- events ---------------------------------------------------------------------------------------------------
+
+    def acknowledged(self, event: Event) -> bool:
+        """Whether the VEN has answered the event's present version."""
+        answer = self.answers.get(event.event_id)
+        return answer is not None and answer.modification_number >= event.modification_number
+
+    def listed(self, events: Iterable[Event], now: datetime) -> list[Event]:
+        """Those of the VEN's events that it is told of."""
+        return [event for event in events if is_listed(event, now, acknowledged=self.acknowledged(event))]
+
+    def _due_at(self, event: Event, resend_after: timedelta) -> datetime | None:
+        """When the event has to be sent; the beginning of time for now, None for never again."""
+        told = self._told.get(event.event_id)
+        current = told is not None and told.modification_number == event.modification_number
+        if event.response_required is ResponseRequired.NEVER:
+            if told is None or not current or told.times < NEVER_DELIVERIES:
+                return datetime.min.replace(tzinfo=event.start.tzinfo)
+            return None
+        if self.acknowledged(event):
+            return None
+        if told is None or not current:
+            return datetime.min.replace(tzinfo=event.start.tzinfo)
+        return told.at + resend_after
+
+    def events_due(self, events: Iterable[Event], resend_after: timedelta) -> datetime | None:
+        """When the events have to be sent next; None if nothing is outstanding."""
+        due = [at for event in events if (at := self._due_at(event, resend_after)) is not None]
+        return min(due, default=None)
+
+    def note_told(self, events: Iterable[Event], now: datetime) -> None:
+        """The events have been sent to the VEN as they are now."""
+        for event in events:
+            told = self._told.get(event.event_id)
+            times = told.times if told is not None and told.modification_number == event.modification_number else 0
+            self._told[event.event_id] = _Told(event.modification_number, times + 1, now)
+        self.disturb()
+
+    def note_answers(self, answers: Iterable[Answer]) -> None:
+        """The VEN has answered events."""
+        for answer in answers:
+            self.answers[answer.event_id] = answer
+        self.disturb()
+
+    def next_resend(self, resend_after: timedelta) -> datetime | None:
+        """When the first unanswered message is to be sent again."""
+        sent = [at for item_id, at in self._sent_at.items() if item_id in self.items]
+        return min(sent) + resend_after if sent else None
+
+
+class Ven:
+    """A VEN while the server runs: its registration, and its mailbox once it has been needed."""
+
+    __slots__ = ("mailbox", "registration")
+
+    def __init__(self, registration: Registration) -> None:
+        self.registration = registration
+        self.mailbox: Mailbox | None = None

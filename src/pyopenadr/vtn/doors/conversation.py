@@ -1,0 +1,219 @@
+"""The whole conversation with VENs: a decoded message goes in, the reply goes out; None is an empty reply."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from pyopenadr.errors import OpenADRError, ProtocolError, RemoteProtocolError
+from pyopenadr.model import Event, Report, ReportRequest
+from pyopenadr.store.port import Outgoing, Source
+from pyopenadr.v2 import bridge, faults, wire
+from pyopenadr.vtn.delivery import (
+    CancelRegistration,
+    CancelReports,
+    CreateReports,
+    RegisterReports,
+    Reregister,
+    UpdateReport,
+    Ven,
+    unpack,
+)
+from pyopenadr.vtn.doors.event import EventTalk
+from pyopenadr.vtn.doors.registration import RegistrationTalk
+from pyopenadr.vtn.doors.report import ReportTalk
+from pyopenadr.vtn.doors.talk import UNSET, Answer, Peer, Talk
+from pyopenadr.vtn.handler import Caller
+from pyopenadr.vtn.provider import Provider
+from pyopenadr.vtn.question import Backend
+from pyopenadr.vtn.service import Application, Service
+
+__all__ = ["SERVICES", "Conversation"]
+
+log = logging.getLogger("pyopenadr.vtn")
+
+SERVICES: Mapping[str, str] = MappingProxyType(
+    {
+        "oadrQueryRegistration": "EiRegisterParty",
+        "oadrCreatePartyRegistration": "EiRegisterParty",
+        "oadrCancelPartyRegistration": "EiRegisterParty",
+        "oadrCanceledPartyRegistration": "EiRegisterParty",
+        "oadrResponse": "EiRegisterParty",
+        "oadrPoll": "OadrPoll",
+        "oadrRequestEvent": "EiEvent",
+        "oadrCreatedEvent": "EiEvent",
+        "oadrCreateOpt": "EiOpt",
+        "oadrCancelOpt": "EiOpt",
+        "oadrRegisterReport": "EiReport",
+        "oadrRegisteredReport": "EiReport",
+        "oadrCreateReport": "EiReport",
+        "oadrCreatedReport": "EiReport",
+        "oadrUpdateReport": "EiReport",
+        "oadrUpdatedReport": "EiReport",
+        "oadrCancelReport": "EiReport",
+        "oadrCanceledReport": "EiReport",
+    }
+)
+"""The service that each message from a VEN is sent to."""
+
+
+class Conversation(Talk):
+    """Answers the messages of VENs for one VTN."""
+
+    def __init__(self, vtn_id: str, service: Service, provider: Provider, backend: Backend, caller: Caller) -> None:
+        super().__init__(vtn_id, service, provider, backend, caller)
+        self._registration = RegistrationTalk(vtn_id, service, provider, backend, caller)
+        self._event = EventTalk(vtn_id, service, provider, backend, caller)
+        self._report = ReportTalk(vtn_id, service, provider, backend, caller)
+        self._answers: dict[type[wire.Message], Answer] = {
+            wire.OadrPoll: self._poll,
+            **self._registration.answers(),
+            **self._event.answers(),
+            **self._report.answers(),
+        }
+
+    async def answer(self, message: wire.Message, peer: Peer) -> wire.Message | None:
+        """The reply to a message; errors become the fault of the fitting reply."""
+        respond = self._answers.get(type(message))
+        request_id = str(message.get("request_id", ""))
+        ven_id = str(message.get("ven_id", ""))
+        if respond is None:
+            error = RemoteProtocolError(f"{message.message_type} is no message that a VTN receives", code="459")
+            return self.fault_reply(message, error)
+        try:
+            return await respond(message, peer)
+        except OpenADRError as error:
+            log.warning("%s of VEN %s (request %s): %s", message.message_type, ven_id, request_id, error)
+            return self.fault_reply(message, error)
+        except Exception as error:  # the user's handlers may raise anything; the VEN gets a 500 and may try again
+            log.exception("%s of VEN %s (request %s) failed", message.message_type, ven_id, request_id)
+            failure = ProtocolError(f"the server failed on {message.message_type}: {type(error).__name__}", code="500")
+            return self.fault_reply(message, failure)
+
+    def fault_reply(self, message: wire.Message, error: OpenADRError) -> wire.Message:
+        """The error in the reply that the message calls for."""
+        request_id = str(message.get("request_id", ""))
+        response = faults.fault(error, request_id)
+        ven_id = message.get("ven_id")
+        match message:
+            case wire.OadrQueryRegistration() | wire.OadrCreatePartyRegistration():
+                return self._registration.reply(response, None)
+            case wire.OadrCancelPartyRegistration():
+                return wire.OadrCanceledPartyRegistration(response=response, ven_id=ven_id)
+            case wire.OadrRequestEvent():
+                return wire.OadrDistributeEvent(response=response, request_id=request_id, vtn_id=self.vtn_id)
+            case wire.OadrRegisterReport():
+                return wire.OadrRegisteredReport(response=response, ven_id=ven_id)
+            case wire.OadrCreateReport():
+                return wire.OadrCreatedReport(response=response, pending_reports=(), ven_id=ven_id)
+            case wire.OadrUpdateReport():
+                return wire.OadrUpdatedReport(response=response, ven_id=ven_id)
+            case wire.OadrCancelReport():
+                return wire.OadrCanceledReport(response=response, pending_reports=(), ven_id=ven_id)
+            case wire.OadrCreateOpt():
+                return wire.OadrCreatedOpt(response=response, opt_id=message.opt_id)
+            case wire.OadrCancelOpt():
+                return wire.OadrCanceledOpt(response=response, opt_id=message.opt_id)
+            case _:
+                return wire.OadrResponse(response=response, ven_id=ven_id)
+
+    def is_registered(self, ven_id: str) -> bool:
+        """Whether the VEN is registered."""
+        return self.service.is_registered(ven_id)
+
+    def is_idle(self, ven_id: str) -> bool:
+        """Whether nothing waits for a VEN, known without asking the store or the user."""
+        return (
+            not self._asks_at_polls()
+            and self.service.is_registered(ven_id)
+            and self.service.is_idle(self.service.registered(ven_id))
+        )
+
+    def _asks_at_polls(self) -> bool:
+        return any(self.backend.get(name) for name in ("on_poll", "on_request_event", "on_request_report"))
+
+    async def answer_a(self, message: wire.Message, peer: Peer) -> wire.Message | None:
+        """The reply to a message of a 2.0a VEN, in 2.0a (v20a.md §4, §5)."""
+        if isinstance(message, wire.OadrRequestEvent) and not self.service.is_registered(message.ven_id):
+            # 2.0a has no registration: in a laboratory a VEN is known by asking.
+            await self.service.register(Application(ven_id=message.ven_id, profile="2.0a"), ven_id=message.ven_id)
+        reply = await self.answer(message, msgspec.structs.replace(peer, profile="2.0a"))
+        if isinstance(reply, wire.OadrResponse):
+            reply = msgspec.structs.replace(reply, ven_id=None)
+        return reply
+
+    async def _poll(self, message: wire.OadrPoll, peer: Peer) -> wire.Message:
+        ven = self.ven(message.ven_id)
+        answer = await self.ask("on_poll", message.ven_id)
+        if answer is not UNSET:
+            return await self._chosen(ven, answer)
+        due = await self.service.due(ven, await self._event.events_for(message.ven_id))
+        if isinstance(due, Outgoing):
+            return self._lower_item(due, message.ven_id)
+        if due is not None:
+            return await self._event.distribute(ven, due, "")
+        report = await self.ask("on_request_report", message.ven_id)
+        if isinstance(report, Report):
+            await self.service.deliver_report(message.ven_id, await self._request_for(message.ven_id, report), report)
+            item = await self.service.due(ven, [])
+            if isinstance(item, Outgoing):
+                return self._lower_item(item, message.ven_id)
+        elif isinstance(report, wire.Message):
+            return report
+        return self.acknowledge("", message.ven_id)
+
+    async def _chosen(self, ven: Ven, answer: object) -> wire.Message:
+        """What the user's on_poll has chosen."""
+        ven_id = ven.registration.ven_id
+        if isinstance(answer, wire.Message):
+            return answer
+        if isinstance(answer, Event):
+            self._event.offer(ven_id, answer)
+            return await self._event.distribute(ven, [answer], "")
+        if answer is None:
+            return self.acknowledge("", ven_id)
+        raise ProtocolError(f"on_poll must return a message, an Event or None, not {type(answer).__name__}", code="500")
+
+    async def _request_for(self, ven_id: str, report: Report) -> ReportRequest:
+        for stored in await self.service.store.list_requests(ven_id, Source.VTN):
+            if stored.request.report_request_id == report.report_request_id:
+                return stored.request
+        r_ids = tuple(dict.fromkeys(reading.r_id for reading in report.readings))
+        return ReportRequest(
+            report_request_id=report.report_request_id, report_specifier_id=report.report_specifier_id, r_ids=r_ids
+        )
+
+    def _lower_item(self, outgoing: Outgoing, ven_id: str) -> wire.Message:
+        request_id = outgoing.item_id
+        match unpack(outgoing):
+            case RegisterReports(report_request_id=asked):
+                return wire.OadrRegisterReport(
+                    request_id=request_id,
+                    reports=tuple(bridge.lower_capability(c) for c in self.provider.capabilities),
+                    ven_id=ven_id,
+                    report_request_id=asked,
+                )
+            case CreateReports(requests=requests):
+                return wire.OadrCreateReport(
+                    request_id=request_id,
+                    report_requests=tuple(bridge.lower_request(request) for request in requests),
+                    ven_id=ven_id,
+                )
+            case CancelReports(report_request_ids=ids, report_to_follow=follow):
+                return wire.OadrCancelReport(
+                    request_id=request_id, report_request_id=ids, report_to_follow=follow, ven_id=ven_id
+                )
+            case UpdateReport(request=request, report=report):
+                lowered = bridge.lower_readings(
+                    request, report.report_name or "TELEMETRY_USAGE", report.readings, created=report.created_date_time
+                )
+                return wire.OadrUpdateReport(request_id=request_id, reports=(lowered,), ven_id=ven_id)
+            case CancelRegistration(registration_id=registration_id):
+                return wire.OadrCancelPartyRegistration(
+                    request_id=request_id, registration_id=registration_id, ven_id=ven_id
+                )
+            case Reregister():
+                return wire.OadrRequestReregistration(ven_id=ven_id)

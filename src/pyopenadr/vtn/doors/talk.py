@@ -1,0 +1,70 @@
+"""What the parts of a conversation share: who they work for, and how they ask the user's code."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+
+from pyopenadr.errors import RemoteProtocolError
+from pyopenadr.v2 import faults, wire
+from pyopenadr.v2.profile import ProfileName
+from pyopenadr.vtn.delivery import Ven
+from pyopenadr.vtn.handler import Caller
+from pyopenadr.vtn.provider import Provider
+from pyopenadr.vtn.question import Backend
+from pyopenadr.vtn.service import Service
+
+__all__ = ["UNSET", "Answer", "Peer", "Talk"]
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """Who is at the other end: its address, the fingerprint of its certificate where it showed one, its profile."""
+
+    address: str = ""
+    fingerprint: str | None = None
+    profile: ProfileName = "2.0b"
+
+
+Answer = Callable[[Any, Peer], Awaitable[wire.Message | None]]
+"""Answers one kind of message; None is an empty reply."""
+
+
+class _Unset:
+    """What stands for "the user has no handler for this"."""
+
+
+UNSET: Final = _Unset()
+
+
+class Talk:
+    """One part of the conversation with VENs: the messages of one service."""
+
+    def __init__(self, vtn_id: str, service: Service, provider: Provider, backend: Backend, caller: Caller) -> None:
+        self.vtn_id = vtn_id
+        self.service = service
+        self.provider = provider
+        self.backend = backend
+        self.caller = caller
+
+    async def ask(self, name: str, *arguments: Any) -> Any:
+        """The answer of the user's handler, or UNSET if there is none."""
+        handler = self.backend.get(name)
+        if handler is None:
+            return UNSET
+        return await self.caller.call(handler, *arguments)
+
+    def ven(self, ven_id: str | None) -> Ven:
+        """The registered VEN that a message names.
+
+        Raises:
+            RemoteProtocolError: 452, it names none; 463, the VEN is not registered.
+        """
+        if not ven_id:
+            raise RemoteProtocolError("the message has no venID", code="452", rule="508")
+        return self.service.registered(ven_id)
+
+    def acknowledge(self, request_id: str, ven_id: str | None) -> wire.OadrResponse:
+        """The plain "OK"."""
+        return wire.OadrResponse(response=faults.response(request_id), ven_id=ven_id)
