@@ -1,0 +1,123 @@
+"""OpenADR 2.0a and 2.0b for Python: a VTN server and a VEN client.
+
+    from pyopenadr import OpenADRClient, OpenADRServer
+
+All but the errors is loaded when it is first asked for, so `import pyopenadr` alone is cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from pyopenadr.errors import (
+    ConfigError,
+    LocalProtocolError,
+    Malformed,
+    ModelError,
+    OpenADRError,
+    PeerRefused,
+    ProtocolError,
+    RemoteProtocolError,
+    SchemaMismatch,
+    SignatureInvalid,
+    StoreError,
+    TransportError,
+    WireError,
+)
+
+if TYPE_CHECKING:
+    from pyopenadr.model import (
+        EVERYONE,
+        Area,
+        Baseline,
+        CalendarDuration,
+        Capability,
+        DataPoint,
+        Duration,
+        Event,
+        EventStatus,
+        Interval,
+        LoadControlState,
+        LoadControlValue,
+        Opt,
+        OptType,
+        Reading,
+        Registration,
+        ReportRequest,
+        ResourceStatus,
+        ResponseRequired,
+        Signal,
+        Span,
+        Target,
+        TransportInterface,
+        Unit,
+    )
+    from pyopenadr.ven.client import OpenADRClient
+    from pyopenadr.vtn.server import OpenADRServer
+
+    __version__: str
+
+__all__ = [
+    "EVERYONE",
+    "Area",
+    "Baseline",
+    "CalendarDuration",
+    "Capability",
+    "ConfigError",
+    "DataPoint",
+    "Duration",
+    "Event",
+    "EventStatus",
+    "Interval",
+    "LoadControlState",
+    "LoadControlValue",
+    "LocalProtocolError",
+    "Malformed",
+    "ModelError",
+    "OpenADRClient",
+    "OpenADRError",
+    "OpenADRServer",
+    "Opt",
+    "OptType",
+    "PeerRefused",
+    "ProtocolError",
+    "Reading",
+    "Registration",
+    "RemoteProtocolError",
+    "ReportRequest",
+    "ResourceStatus",
+    "ResponseRequired",
+    "SchemaMismatch",
+    "Signal",
+    "SignatureInvalid",
+    "Span",
+    "StoreError",
+    "Target",
+    "TransportError",
+    "TransportInterface",
+    "Unit",
+    "WireError",
+    "__version__",
+]
+
+_HOMES = {"OpenADRClient": "pyopenadr.ven.client", "OpenADRServer": "pyopenadr.vtn.server"}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name (PEP 562)."""
+    value: object
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value = version("pyopenadr")
+    elif name in __all__:
+        value = getattr(import_module(_HOMES.get(name, "pyopenadr.model")), name)
+    else:
+        raise AttributeError(f"module 'pyopenadr' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,7 +10,6 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,16 +42,13 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     xml: str
 
 
-_without_space = partial(re.compile("[ \t\n\r]+").sub, "")
-
-
 def _parse_base64(text: str) -> bytes:
-    packed = _without_space(text)
+    packed = "".join(text.split()) if text.isascii() else text
     try:
         data = binascii.a2b_base64(packed, strict_mode=True)
     except ValueError as error:
         raise ValueError(repr(text[:60])) from error
-    if binascii.b2a_base64(data, newline=False).decode() != packed:  # bits behind the end that say nothing
+    if binascii.b2a_base64(data, newline=False) != packed.encode():  # bits behind the end that say nothing
         raise ValueError(repr(text[:60]))
     return data
 
@@ -147,10 +143,7 @@ _SHAPES: Mapping[str, _Shape] = MappingProxyType(
         "SignatureProperty": _shape("#other+", "Target! Id", is_mixed=True),
         "DSAKeyValue": _shape("(P Q)? G? Y J? (Seed PgenCounter)?"),
         "RSAKeyValue": _shape("Modulus Exponent"),
-        **{
-            number: _text(BASE64)
-            for number in ("P", "Q", "G", "Y", "J", "Seed", "PgenCounter", "Modulus", "Exponent")
-        },
+        **{number: _text(BASE64) for number in ("P", "Q", "G", "Y", "J", "Seed", "PgenCounter", "Modulus", "Exponent")},
     }
 )
 

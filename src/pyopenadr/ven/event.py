@@ -317,9 +317,7 @@ class EventBook:
                 await self._clock.sleep(delay.total_seconds())
             await self._caller.ask(handler, event)
         except HandlerFailed as error:
-            self._journal.error(
-                f"event {event.event_id} is cancelled, but {error}", extra={"event_id": event.event_id}
-            )
+            self._journal.error(f"event {event.event_id} is cancelled, but {error}", extra={"event_id": event.event_id})
         finally:
             if self._ending.get(event.event_id) is own:
                 del self._ending[event.event_id]

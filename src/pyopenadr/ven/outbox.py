@@ -14,7 +14,7 @@ from pyopenadr.errors import OpenADRError, PeerRefused, TransportError
 from pyopenadr.v2 import wire
 from pyopenadr.ven.backoff import Backoff, Draw
 from pyopenadr.ven.journal import Journal
-from pyopenadr.ven.session import Session
+from pyopenadr.ven.session import Session, asks_to_register
 from pyopenadr.ven.task import Crew
 
 __all__ = ["LANE_LIMIT", "Letter", "Outbox", "may_succeed_later"]
@@ -76,6 +76,21 @@ class Outbox:
             lost = waiting.popleft()
             self._journal.error(f"{lost.subject} is given up: {LANE_LIMIT} newer messages wait to be sent")
         waiting.append(letter)
+
+    async def deliver(self, letter: Letter) -> None:
+        """Send it now; only if the VTN can't be reached, put it in a lane of its own and go on without waiting.
+
+        Raises:
+            PeerRefused: the VTN does not know us as registered. Other refusals are logged.
+        """
+        error = await self._try(letter)
+        if error is None:
+            return
+        if may_succeed_later(error):
+            self._journal.warning(f"{letter.subject} waits: {error}")
+            self.put(f"{letter.subject} {id(letter)}", letter)
+        elif asks_to_register(error):
+            raise error
 
     def drop(self, lane: str | None = None) -> None:
         """Forget what waits in the lane, or in all of them."""

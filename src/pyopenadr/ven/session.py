@@ -58,9 +58,7 @@ def base_of(vtn_url: str) -> str:
 
 def asks_to_register(error: Exception) -> bool:
     """Whether the VTN's refusal means that it doesn't know us as registered."""
-    return isinstance(error, PeerRefused) and (
-        error.code == "463" or error.message_type == "oadrRequestReregistration"
-    )
+    return isinstance(error, PeerRefused) and (error.code == "463" or error.message_type == "oadrRequestReregistration")
 
 
 class Session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import ipaddress
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
@@ -95,6 +96,7 @@ class OpenADRServer:
         clock: where the time comes from.
         leniency: which deviations of VENs are accepted, see `pyopenadr.v2.leniency`.
         limits: how large a message may be.
+        insecure: serve plain HTTP on an address that others can reach; without it only loopback is allowed.
         handlers: single handlers by name, for example `on_update_report=function`.
 
     Raises:
@@ -132,12 +134,20 @@ class OpenADRServer:
         clock: Clock | None = None,
         leniency: Iterable[str] = DEFAULT_LENIENCY,
         limits: Limits = DEFAULT_LIMITS,
+        insecure: bool = False,
         **handlers: Callable[..., Any] | None,
     ) -> None:
         if not vtn_id:
             raise ConfigError("vtn_id must not be empty")
         if misses < 1:
             raise ConfigError(f"misses must be 1 or more, not {misses}")
+        if not insecure and not _is_loopback(host):
+            raise ConfigError(
+                f"plain HTTP on {host} would let anybody on the network in: listen on 127.0.0.1 behind a proxy "
+                "that checks certificates, or say insecure=True (--insecure) if you mean it"
+            )
+        if insecure and not _is_loopback(host):
+            log.warning("INSECURE: VTN %s serves plain HTTP on %s; whoever reaches it is accepted", vtn_id, host)
         self.vtn_id = vtn_id
         self.backend = Backend()
         self.clock: Clock = clock if clock is not None else SystemClock()
@@ -564,6 +574,15 @@ class OpenADRServer:
         """Deliver readings to every VEN that has asked for that report. Returns how many requests were served."""
         await self.start()
         return await self._provider.publish(report_specifier_id, tuple(readings))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _all_points(capabilities: Sequence[Capability], report_specifier_id: str) -> tuple[str, ...]:

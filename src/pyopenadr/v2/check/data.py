@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import pairwise
 from math import isfinite
 
 from pyopenadr.errors import ModelError
@@ -95,7 +96,7 @@ def _starts(report: OadrReport, scene: Scene) -> Iterator[Problem]:
             "make them equal",
             ("dtstart",),
         )
-    for position, (one, other) in enumerate(zip(starts, starts[1:], strict=False)):
+    for position, (one, other) in enumerate(pairwise(starts)):
         if one is not None and other is not None and other < one:
             yield Problem(
                 f"interval {position + 2} starts before the one in front of it",

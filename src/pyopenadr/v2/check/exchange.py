@@ -15,7 +15,7 @@ class Exchange(msgspec.Struct, frozen=True):
     """The place of one message in the protocol.
 
     `sender` is None where both sides send it; `endpoint` is the service that whoever starts the exchange posts to;
-    `reply` is what comes back; `purpose` goes on the sentence "With it, …".
+    `reply` is what comes back; `purpose` says in a sentence what happens with it.
     """
 
     sender: Literal["ven", "vtn"] | None
@@ -91,7 +91,7 @@ EXCHANGES: Mapping[str, Exchange] = MappingProxyType(
         "oadrUpdatedReport": Exchange(
             None, "EiReport", "oadrResponse if a pull VEN posts it", "data is acknowledged, maybe with a cancellation"
         ),
-        "oadrCancelReport": Exchange(None, "EiReport", "oadrCanceledReport", "the sender wants no more of some reports"),
+        "oadrCancelReport": Exchange(None, "EiReport", "oadrCanceledReport", "the sender ends some reports"),
         "oadrCanceledReport": Exchange(
             None, "EiReport", "oadrResponse if a pull VEN posts it", "the cancellation of reports is answered"
         ),

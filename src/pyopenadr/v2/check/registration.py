@@ -25,9 +25,7 @@ def _says_how_to_reach_it(message: OadrCreatePartyRegistration, scene: Scene) ->
             ("http_pull_model",),
         )
     if not is_http and not address:
-        yield Problem(
-            "there is no oadrTransportAddress for XMPP", "send the VEN's full JID", ("transport_address",)
-        )
+        yield Problem("there is no oadrTransportAddress for XMPP", "send the VEN's full JID", ("transport_address",))
     elif is_http and message.http_pull_model is False and not address:
         yield Problem(
             "the VEN wants to be pushed to, but there is no oadrTransportAddress",

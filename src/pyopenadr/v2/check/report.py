@@ -294,14 +294,14 @@ def _unique_request_ids(message: Message, scene: Scene) -> Iterator[Problem]:
 @rule("324", ReportSpecifier)
 def _series_have_a_period(specifier: ReportSpecifier, scene: Scene) -> Iterator[Problem]:
     """A request for a series of reports says when it begins and how long it goes on."""
-    if is_positive(specifier.report_back_duration) and specifier.report_interval is None:
-        if not is_zero(specifier.report_back_duration) and not _is_metadata(specifier):
-            yield Problem(
-                f"a report is wanted every {format_duration(specifier.report_back_duration)},"
-                " but there is no reportInterval",
-                "add reportInterval with dtstart and duration (PT0S: for ever)",
-                ("report_interval",),
-            )
+    back = specifier.report_back_duration
+    is_series = is_positive(back) and not is_zero(back) and not _is_metadata(specifier)
+    if is_series and specifier.report_interval is None:
+        yield Problem(
+            f"a report is wanted every {format_duration(back)}, but there is no reportInterval",
+            "add reportInterval with dtstart and duration (PT0S: for ever)",
+            ("report_interval",),
+        )
 
 
 @rule("327", ReportSpecifier)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from math import isfinite
+from math import inf, isfinite
 from types import MappingProxyType
 
 import msgspec
@@ -13,59 +13,36 @@ from pyopenadr.errors import ModelError
 from pyopenadr.model.time import ZERO, Duration, add, is_positive, is_zero
 from pyopenadr.v2.check.finding import Place, Problem, Scene, rule
 from pyopenadr.v2.check.message import device_class_problems
+from pyopenadr.v2.signal import TABLE
 from pyopenadr.v2.text import format_duration
 from pyopenadr.v2.wire import EiEventBaseline, EiEventSignal, Interval, ItemBase, OadrEvent, SignalPayload
 
 __all__ = ["RULES", "is_simple", "length_problem"]
 
 
-class _Signal(msgspec.Struct, frozen=True):
-    """One row of the standard's table of signals: a type with its units (empty: none) and its range of values."""
+class _Range(msgspec.Struct, frozen=True):
+    """The values that a signal may have, where they are limited."""
 
-    signal_type: str
-    units: tuple[str, ...] = ()
-    low: float = -float("inf")
-    high: float = float("inf")
+    low: float = -inf
+    high: float = inf
     whole: bool = False
 
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high and (not self.whole or value == int(value))
 
-_POWER = ("powerReal", "powerApparent", "powerReactive")
-_ENERGY = ("energyReal", "energyApparent", "energyReactive")
+    def __str__(self) -> str:
+        kind = "whole numbers" if self.whole else "numbers"
+        return f"{kind} from {self.low:g} to {self.high:g}" if isfinite(self.low) else kind
 
 
-def _prices(unit: str) -> tuple[_Signal, ...]:
-    return (_Signal("price", (unit,)), _Signal("priceRelative", (unit,)), _Signal("priceMultiplier"))
-
-
-SIGNALS: Mapping[str, tuple[_Signal, ...]] = MappingProxyType(
+_RANGES: Mapping[tuple[str, str], _Range] = MappingProxyType(
     {
-        "SIMPLE": (_Signal("level", (), 0, 3, True),),
-        "ELECTRICITY_PRICE": _prices("currencyPerKWh"),
-        "ENERGY_PRICE": _prices("currencyPerKWh"),
-        "DEMAND_CHARGE": _prices("currencyPerKW"),
-        "BID_PRICE": (_Signal("price", ("currency",)),),
-        "BID_LOAD": (_Signal("setpoint", _POWER),),
-        "BID_ENERGY": (_Signal("setpoint", _ENERGY),),
-        "CHARGE_STATE": (
-            _Signal("setpoint", _ENERGY),
-            _Signal("delta", _ENERGY),
-            _Signal("multiplier", (), 0, 1),
-        ),
-        "LOAD_DISPATCH": (
-            _Signal("setpoint", _POWER),
-            _Signal("delta", _POWER),
-            _Signal("multiplier"),
-            _Signal("level", _POWER, -10, 10, True),
-        ),
-        "LOAD_CONTROL": (
-            _Signal("x-loadControlCapacity", (), 0, 1),
-            _Signal("x-loadControlLevelOffset", whole=True),
-            _Signal("x-loadControlSetpoint"),
-            _Signal("x-loadControlPercentOffset"),
-        ),
+        ("CHARGE_STATE", "multiplier"): _Range(0, 1),
+        ("LOAD_DISPATCH", "level"): _Range(-10, 10, True),
+        ("LOAD_CONTROL", "x-loadControlCapacity"): _Range(0, 1),
+        ("LOAD_CONTROL", "x-loadControlLevelOffset"): _Range(whole=True),
     }
 )
-"""The signals of the standard (2.0b rule 104)."""
 
 
 def is_simple(signal: EiEventSignal) -> bool:
@@ -74,12 +51,15 @@ def is_simple(signal: EiEventSignal) -> bool:
 
 
 def _said(durations: Sequence[Duration]) -> str:
-    if all(isinstance(duration, timedelta) for duration in durations):
+    total = ZERO
+    for duration in durations:
+        if not isinstance(duration, timedelta):
+            return " + ".join(format_duration(duration) for duration in durations)
         try:
-            return format_duration(sum(durations, ZERO))  # type: ignore[arg-type]
+            total += duration
         except OverflowError:
-            return "too long a time"
-    return " + ".join(format_duration(duration) for duration in durations)
+            return "too long"
+    return format_duration(total)
 
 
 def _end(start: datetime, durations: Sequence[Duration]) -> datetime | None:
@@ -302,42 +282,30 @@ def _no_start_of_intervals(event: OadrEvent, scene: Scene) -> Iterator[Problem]:
                 )
 
 
-def _range_of(row: _Signal) -> str:
-    kind = "whole numbers" if row.whole else "numbers"
-    return f"{kind} from {row.low:g} to {row.high:g}" if isfinite(row.low) else kind
-
-
 @rule("104", EiEventSignal, profile="2.0b")
 def _known_signal(signal: EiEventSignal, scene: Scene) -> Iterator[Problem]:
     """A signal of the standard has the type, the unit and the values that the standard gives it."""
-    name = signal.signal_name
+    name, kind = signal.signal_name, signal.signal_type
     if name == "simple":
         yield Problem("2.0b writes SIMPLE in capitals", "write SIMPLE", ("signal_name",), "warning")
-    rows = SIGNALS.get(name)
-    if rows is None or name == "SIMPLE":
+    types = [known for known_name, known in TABLE if known_name == name]
+    if not types or is_simple(signal):
         return
-    row = next((row for row in rows if row.signal_type == signal.signal_type), None)
-    if row is None:
-        types = ", ".join(row.signal_type for row in rows)
-        yield Problem(
-            f"{name} has no signalType {signal.signal_type}",
-            f"use {types}, or a signalName of your own that starts with x-",
-            ("signal_type",),
-        )
+    if kind not in types:
+        fix = f"use {', '.join(types)}, or a signalName of your own that starts with x-"
+        yield Problem(f"{name} has no signalType {kind}", fix, ("signal_type",))
         return
+    units = sorted(unit for unit in TABLE[name, kind] if unit is not None)
     unit = signal.item_base.element if signal.item_base is not None else None
-    if unit is None and row.units:
-        yield Problem(f"{name} {row.signal_type} has no unit", f"add {' or '.join(row.units)}", ("item_base",))
-    elif unit is not None and unit not in row.units:
-        wanted = f"use {' or '.join(row.units)}" if row.units else "leave the unit out"
-        yield Problem(f"{name} {row.signal_type} is not given in {unit}", wanted, ("item_base",))
+    if unit not in TABLE[name, kind]:
+        found = "has no unit" if unit is None else f"is not given in {unit}"
+        fix = f"use {' or '.join(units)}" if units else "leave the unit out"
+        yield Problem(f"{name} {kind} {found}", fix, ("item_base",))
+    allowed = _RANGES.get((name, kind))
     for place, position, value in _values(signal.intervals):
-        if isfinite(value) and not (row.low <= value <= row.high and (not row.whole or value == int(value))):
-            yield Problem(
-                f"interval {position + 1} of {name} {row.signal_type} has the value {value:g}",
-                f"its values are {_range_of(row)}",
-                place,
-            )
+        if allowed is not None and isfinite(value) and value not in allowed:
+            message = f"interval {position + 1} of {name} {kind} has the value {value:g}"
+            yield Problem(message, f"its values are {allowed}", place)
 
 
 @rule("104", EiEventSignal, profile="2.0b")

@@ -32,7 +32,8 @@ __all__ = [
     "Method",
     "canonical_form",
     "describe_weakness",
-    "refuse",
+    "digest",
+    "invalid",
     "verify_bytes",
 ]
 
@@ -43,6 +44,7 @@ SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
 MORE = "http://www.w3.org/2001/04/xmldsig-more#"
 
 COORDINATE_BYTES = 32  # of P-256
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 
 class Canonical(NamedTuple):
@@ -63,7 +65,7 @@ class Digest(NamedTuple):
 class Method(NamedTuple):
     """A signature method: the kind of key it goes with, and its hash."""
 
-    key: type[rsa.RSAPublicKey | ec.EllipticCurvePublicKey]
+    key: type[PublicKey]
     hash: hashes.HashAlgorithm
     switch: str | None
 
@@ -85,13 +87,13 @@ METHODS: Mapping[str, Method] = MappingProxyType(
     {
         f"{MORE}rsa-sha256": Method(rsa.RSAPublicKey, hashes.SHA256(), None),
         f"{MORE}ecdsa-sha256": Method(ec.EllipticCurvePublicKey, hashes.SHA256(), None),
-        "http://www.w3.org/2000/09/xmldsig#rsa-sha1": Method(rsa.RSAPublicKey, hashes.SHA1(), "sha1"),  # noqa: S303
-        f"{MORE}ecdsa-sha1": Method(ec.EllipticCurvePublicKey, hashes.SHA1(), "sha1"),  # noqa: S303
+        "http://www.w3.org/2000/09/xmldsig#rsa-sha1": Method(rsa.RSAPublicKey, hashes.SHA1(), "sha1"),
+        f"{MORE}ecdsa-sha1": Method(ec.EllipticCurvePublicKey, hashes.SHA1(), "sha1"),
     }
 )
 
 
-def refuse(message: str, element: Element) -> SignatureInvalid:
+def invalid(message: str, element: Element) -> SignatureInvalid:
     """The error for an element of a signature, to be raised."""
     return SignatureInvalid(message, path=path_of(element), line=element.sourceline)
 

@@ -15,7 +15,15 @@ from pyopenadr.errors import ConfigError
 from pyopenadr.v2.signature.algorithm import COORDINATE_BYTES, MORE, describe_weakness
 from pyopenadr.v2.text import escape
 
-__all__ = ["SigningKey", "fingerprint", "fingerprint_text", "legacy_fingerprint", "load_certificate", "public_key_der"]
+__all__ = [
+    "SigningKey",
+    "certificate_der",
+    "fingerprint",
+    "fingerprint_text",
+    "legacy_fingerprint",
+    "load_certificate",
+    "public_key_der",
+]
 
 PEM = b"-----BEGIN "
 FINGERPRINT_BYTES = 10
@@ -35,15 +43,20 @@ def load_certificate(data: bytes) -> x509.Certificate:
         raise ConfigError(f"no X.509 certificate in DER or PEM form: {error}") from error
 
 
+def certificate_der(certificate: x509.Certificate) -> bytes:
+    """A certificate as DER bytes."""
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
 def public_key_der(key: object) -> bytes:
     """A public key as DER bytes (SubjectPublicKeyInfo)."""
     assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def fingerprint_text(digest: bytes) -> str:
-    """The last ten bytes of a digest in OpenADR's form."""
-    return digest[-FINGERPRINT_BYTES:].hex(":").upper()
+def fingerprint_text(der: bytes) -> str:
+    """OpenADR's fingerprint of a certificate that is known to be one."""
+    return hashlib.sha256(der).digest()[-FINGERPRINT_BYTES:].hex(":").upper()
 
 
 def fingerprint(certificate: bytes) -> str:
@@ -54,7 +67,7 @@ def fingerprint(certificate: bytes) -> str:
     Raises:
         ConfigError: this is no certificate.
     """
-    return fingerprint_text(load_certificate(certificate).fingerprint(hashes.SHA256()))
+    return fingerprint_text(certificate_der(load_certificate(certificate)))
 
 
 def legacy_fingerprint(certificate: bytes) -> str:
@@ -63,8 +76,8 @@ def legacy_fingerprint(certificate: bytes) -> str:
     Raises:
         ConfigError: this is no certificate.
     """
-    der = load_certificate(certificate).public_bytes(serialization.Encoding.DER)
-    return fingerprint_text(hashlib.sha1(der, usedforsecurity=False).digest())
+    der = certificate_der(load_certificate(certificate))
+    return hashlib.sha1(der, usedforsecurity=False).digest()[-FINGERPRINT_BYTES:].hex(":").upper()
 
 
 class SigningKey:
@@ -82,10 +95,12 @@ class SigningKey:
         if weakness := describe_weakness(private_key):
             raise ConfigError(f"the private key is {weakness}")
         if private_key.public_key() != certificate.public_key():
-            raise ConfigError("the private key does not belong to the certificate: give the two that were made together")
+            raise ConfigError(
+                "the private key does not belong to the certificate: give the two that were made together"
+            )
         self._private_key = private_key
-        self.certificate = certificate.public_bytes(serialization.Encoding.DER)
-        self.fingerprint = fingerprint(self.certificate)
+        self.certificate = certificate_der(certificate)
+        self.fingerprint = fingerprint_text(self.certificate)
         kind = "rsa" if isinstance(private_key, rsa.RSAPrivateKey) else "ecdsa"
         self.method = f"{MORE}{kind}-sha256"
         self.key_info = (

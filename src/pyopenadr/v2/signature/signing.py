@@ -10,17 +10,16 @@ import binascii
 import hashlib
 from datetime import datetime
 
-from lxml import etree
-
 from pyopenadr.errors import SchemaMismatch
 from pyopenadr.model.time import as_utc
 from pyopenadr.v2.codec import Payload, body_of, start_tag
 from pyopenadr.v2.encoder import namespaces_in
 from pyopenadr.v2.profile import PREFIXES, B
-from pyopenadr.v2.signature.algorithm import C14N, SHA256
+from pyopenadr.v2.signature.algorithm import C14N, CANONICAL, SHA256, canonical_form
 from pyopenadr.v2.signature.key import SigningKey
 from pyopenadr.v2.text import XML_SPACE, escape, format_date_time
 from pyopenadr.v2.wire.base import Message
+from pyopenadr.v2.xml import parse
 
 __all__ = ["LONGEST_NONCE", "sign"]
 
@@ -94,8 +93,8 @@ def _canonical(text: str, declared: str) -> bytes:
 
 def _in_place(text: str, declared: str) -> bytes:
     """The same for an element that holds declarations of its own."""
-    root = etree.fromstring(f"<oadr:oadrPayload{declared}>{text}</oadr:oadrPayload>")
-    return etree.tostring(root[0], method="c14n", exclusive=False, with_comments=False)
+    root = parse(f"<oadr:oadrPayload{declared}>{text}</oadr:oadrPayload>".encode())
+    return canonical_form(root[0], CANONICAL[C14N])
 
 
 def _reference(identity: str, canonical: bytes) -> str:

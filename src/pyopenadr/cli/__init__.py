@@ -1,0 +1,107 @@
+"""The command line: `pyopenadr COMMAND`.
+
+Each command is one line in `COMMANDS`; its module is loaded only when it is called, so `pyopenadr explain` loads no
+server and `--help` loads none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+
+from pyopenadr.errors import OpenADRError
+
+__all__ = ["COMMANDS", "Command", "app", "main"]
+
+
+class Command(NamedTuple):
+    """A command: `target` is `module:name` of a function, or of a `typer.Typer` with commands of its own."""
+
+    target: str
+    help: str
+
+
+COMMANDS: Mapping[str, Command] = MappingProxyType(
+    {
+        "explain": Command("pyopenadr.cli.explain:explain", "Say what a message is, and what is wrong with it."),
+    }
+)
+
+
+def _loaded(name: str) -> Any:
+    """The real command of that name."""
+    command = COMMANDS[name]
+    module, _, attribute = command.target.partition(":")
+    found = getattr(import_module(module), attribute)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(add_completion=False)
+        alone.command(name)(found)
+        found = alone
+    loaded = typer.main.get_command(found)
+    loaded.name = name
+    return loaded
+
+
+class _Commands(TyperGroup):
+    """Loads a command when it is called, and shows our own errors as a line instead of a traceback."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in COMMANDS:
+            self.commands[args[0]] = _loaded(args[0])
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OpenADRError as error:
+            from pyopenadr.cli.screen import Screen
+
+            raise typer.Exit(Screen().refuse(error)) from error
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="OpenADR 2.0a and 2.0b: a VTN server, a VEN client, and what helps with them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        import pyopenadr
+
+        typer.echo(f"pyopenadr {pyopenadr.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and stop.")
+    ] = False,
+) -> None:
+    """What stands before the command."""
+
+
+def _stand_in() -> Callable[[], None]:
+    """What is listed under a command's name until the command is called."""
+
+    def unloaded() -> None:
+        raise AssertionError("the real command takes this one's place before it is called")
+
+    return unloaded
+
+
+for _name, _command in COMMANDS.items():
+    app.command(_name, help=_command.help)(_stand_in())
+
+
+def main() -> None:
+    """The entry point `pyopenadr`."""
+    app()

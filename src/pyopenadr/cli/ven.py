@@ -1,0 +1,71 @@
+"""`pyopenadr ven`: a VEN that runs by itself and shows what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+from typing import Annotated
+
+import typer
+
+from pyopenadr.model import Event, OptType
+from pyopenadr.ven.client import OpenADRClient
+
+
+def ven(
+    name: Annotated[str, typer.Argument(help="The VEN's name.")],
+    url: Annotated[str, typer.Argument(help="The VTN's address, for example http://127.0.0.1:8080")],
+    opt: Annotated[str, typer.Option(help="What to answer to events: in or out.")] = "in",
+    as_json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
+) -> None:
+    """Register with a VTN, poll it, and print and answer every event until interrupted."""
+    if opt not in ("in", "out"):
+        raise typer.BadParameter("--opt takes in or out")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    answer = OptType.IN if opt == "in" else OptType.OUT
+
+    def on_event(event: Event) -> OptType:
+        typer.echo(json.dumps(_summary(event)) if as_json else _sentence(event))
+        return answer
+
+    asyncio.run(_run(OpenADRClient(name, url, on_event=on_event)))
+
+
+async def _run(client: OpenADRClient) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in a loop
+            loop.add_signal_handler(number, client.stop)
+    await client.run()
+
+
+def _summary(event: Event) -> dict[str, object]:
+    return {
+        "event_id": event.event_id,
+        "modification_number": event.modification_number,
+        "cancelled": event.cancelled,
+        "start": event.start.isoformat(),
+        "end": end.isoformat() if (end := event.active_span.end) is not None else None,
+        "test": event.is_test,
+        "signals": [
+            {"name": signal.signal_name, "type": signal.signal_type, "values": [i.value for i in signal.intervals]}
+            for signal in event.signals
+        ],
+    }
+
+
+def _sentence(event: Event) -> str:
+    if event.cancelled:
+        return f"event {event.event_id} is cancelled"
+    end = event.active_span.end
+    until = f"until {end:%Y-%m-%d %H:%M:%S}" if end is not None else "until cancelled"
+    signals = "; ".join(
+        f"{signal.signal_name} {', '.join(f'{interval.value:g}' for interval in signal.intervals)}"
+        for signal in event.signals
+    )
+    test = " (a test)" if event.is_test else ""
+    version = f", version {event.modification_number}" if event.modification_number else ""
+    return f"event {event.event_id}{version}{test}: {event.start:%Y-%m-%d %H:%M:%S} {until} UTC, {signals}"
