@@ -28,6 +28,9 @@ class Command(NamedTuple):
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
+        "demo": Command("pyopenadr.cli.demo:demo", "Watch a server and three clients live through two events."),
+        "vtn": Command("pyopenadr.cli.vtn:vtn", "Run a server (VTN)."),
+        "ven": Command("pyopenadr.cli.ven:ven", "Run a client (VEN) that shows and answers events."),
         "explain": Command("pyopenadr.cli.explain:explain", "Say what a message is, and what is wrong with it."),
     }
 )
@@ -39,7 +42,7 @@ def _loaded(name: str) -> Any:
     module, _, attribute = command.target.partition(":")
     found = getattr(import_module(module), attribute)
     if not isinstance(found, typer.Typer):
-        alone = typer.Typer(add_completion=False)
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
         alone.command(name)(found)
         found = alone
     loaded = typer.main.get_command(found)
@@ -69,6 +72,7 @@ app = typer.Typer(
     help="OpenADR 2.0a and 2.0b: a VTN server, a VEN client, and what helps with them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 
 

@@ -120,12 +120,7 @@ def _line(path: str, lines: Mapping[str, int | None]) -> int | None:
 
 
 def _of_schema(error: SchemaMismatch) -> Finding:
-    if error.expected is None:
-        fix = "take it out"
-    elif error.found is None:
-        fix = f"add {error.expected}"
-    else:
-        fix = f"expected here: {error.expected}"
+    fix = f"the schema wants {error.expected} here" if error.expected is not None else "take it out"
     return Finding(
         rule="schema", severity="error", path=error.path or "", line=error.line, message=error.reason, fix=fix
     )
@@ -283,14 +278,15 @@ def _show_findings(screen: Screen, it: Explanation) -> None:
             left[finding.rule] += 1
     if screen.is_terminal and shown:
         rows = [
-            (each.severity, str(each.line or ""), each.rule, f"{each.message}\n{each.path}\nfix: {each.fix}")
+            (each.severity, str(each.line or ""), f"{_rule(each.rule)}: {each.message}\n{each.path}\nfix: {each.fix}")
             for each in shown
         ]
-        screen.table(("", "line", "rule", "what"), rows, [_STYLES[each.severity] for each in shown])
+        screen.table(("", "line", "finding"), rows, [_STYLES[each.severity] for each in shown])
     else:
         for each in shown:
             where = f"{it.file}:{each.line}" if each.line is not None else it.file
-            screen.line(f"{where}: {each.severity}: {_rule(each.rule)}: {each.message} [{each.path}]")
+            path = f" [{each.path}]" if each.path else ""
+            screen.line(f"{where}: {each.severity}: {_rule(each.rule)}: {each.message}{path}")
             screen.line(f"    fix: {each.fix}")
     for rule, number in left.items():
         screen.line(f"  … and {number} more of {_rule(rule)}; --json lists all")
@@ -308,9 +304,7 @@ def _bytes_of(file: str) -> bytes:
 
 
 def explain(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Files with a message each; - is standard input.")
-    ],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files with a message each; - is standard input.")],
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON, for other programs.")] = False,
     sender: Annotated[
         Sender | None, typer.Option("--from", help="Who sends it, for messages that both sides send.")

@@ -59,7 +59,7 @@ class Screen:
         self._plain(sys.stdout, text)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> None:
-        """Rows with a head; `styles` has one for each row. In a pipe, columns are separated by tabs."""
+        """Rows with a head; `styles` has one for the first cell of each. In a pipe, tabs separate the columns."""
         if not self.is_terminal:
             for row in (columns, *rows):
                 self._plain(sys.stdout, "\t".join(_shown(cell).replace("\n", " ") for cell in row))
@@ -71,8 +71,9 @@ class Screen:
         for column in columns:
             table.add_column(column, overflow="fold")
         for position, row in enumerate(rows):
-            style = styles[position] if styles else ""
-            table.add_row(*(Text(_shown(cell), style) for cell in row))
+            first, *others = (Text(_shown(cell)) for cell in row)
+            first.stylize(styles[position] if styles else "")
+            table.add_row(first, *others)
         self._console(sys.stdout).print(table)
 
     def refuse(self, error: OpenADRError) -> int:

@@ -8,6 +8,7 @@ schemaVersion in every 2.0b message).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,15 @@ from lxml import etree
 
 from pyopenadr.errors import SchemaMismatch
 from pyopenadr.v2 import leniency as leniency_rules
-from pyopenadr.v2.decoder import Context, reader_of, refuse
+from pyopenadr.v2 import quick
+from pyopenadr.v2.decoder import Context, read, refuse
 from pyopenadr.v2.encoder import namespaces_in, write_message
 from pyopenadr.v2.leniency import Deviation
+from pyopenadr.v2.plan import shape_of
 from pyopenadr.v2.profile import PREFIXES, PROFILES, A, B, Profile, ProfileName
-from pyopenadr.v2.text import ID, XML_SPACE
+from pyopenadr.v2.text import ID, XML_SPACE, is_id
 from pyopenadr.v2.wire.base import Message
-from pyopenadr.v2.xml import DEFAULT_LIMITS, Limits, check_depth, children_of, name_of, parse, text_of
+from pyopenadr.v2.xml import DEEPEST, DEFAULT_LIMITS, Limits, check_depth, children_of, name_of, parse, text_of
 
 if TYPE_CHECKING:
     from pyopenadr.v2.xmldsig import Signature
@@ -37,6 +40,8 @@ _SIGNATURE = f"{_DS}Signature"
 _PAYLOAD = B.clark("oadr:oadrPayload")
 _SIGNED_OBJECT = B.clark("oadr:oadrSignedObject")
 
+_GML_ID = B.clark("gml:id")
+_SCHEMA_VERSION = B.clark("ei:schemaVersion")
 _COUNT_ATTRIBUTES = etree.XPath("count(descendant-or-self::*/@*)")
 _ATTRIBUTED = etree.XPath("descendant-or-self::*[@*]")
 
@@ -98,7 +103,34 @@ def lift_root(
     leniency: Iterable[str] = (),
 ) -> Payload:
     """The payload of a parsed document; the second half of `decode`."""
-    ctx = Context(leniency_rules.rules(leniency))
+    lenient = leniency_rules.rules(leniency)
+    if limits.max_depth < DEEPEST:
+        check_depth(root, limits)
+    payload = _lift_plain(root) if profile != "2.0a" else None
+    return payload if payload is not None else _lift(root, profile, limits, lenient)
+
+
+def _lift_plain(root: etree._Element) -> Payload | None:
+    """The payload of the usual document, None if this is another: 2.0b in one piece, nothing around the message."""
+    if root.tag != _PAYLOAD or len(root) != 1 or root.text is not None or root.keys():
+        return None
+    holder = root[0]
+    if holder.tag != _SIGNED_OBJECT or len(holder) != 1 or holder.text is not None or holder.tail is not None:
+        return None
+    object_id = None
+    if identity := holder.keys():
+        object_id = holder.get(_ID)
+        if object_id is None or len(identity) > 1 or not is_id(object_id):
+            return None
+    cls = B.message_class(holder[0].tag)
+    message = quick.read(B, cls, holder[0]) if cls is not None else None
+    return Payload(message=message, object_id=object_id) if message is not None else None
+
+
+def _lift(
+    root: etree._Element, profile: ProfileName | None, limits: Limits, lenient: frozenset[str]
+) -> Payload:
+    ctx = Context(lenient)
     signature: Signature | None = None
     object_id: str | None = None
     if root.tag == _PAYLOAD:
@@ -118,10 +150,14 @@ def lift_root(
     if cls is None:
         name = name_of(str(message.tag))
         refuse(f"{name} is no message of {found.name}", message, expected=f"a {found.name} message", found=name)
-    value = reader_of(found, cls)(message, ctx)
-    _check_rest(message, ctx)
-    if ctx.opaque:
-        check_depth(root, limits)
+    value = quick.read(found, cls, message)
+    if value is None:
+        value = _read_exactly(found, cls, message, ctx)
+        if ctx.opaque and signature is None:
+            check_depth(root, limits)
+    if len(ctx.ids) > len(set(ctx.ids)):
+        twice = next(name for name, times in Counter(ctx.ids).items() if times > 1)
+        refuse(f"the Id {twice!r} stands twice in the document", message, expected="unique Ids", found=twice)
     return Payload(
         message=value,
         profile=found.name,
@@ -196,18 +232,16 @@ def _check_text(element: etree._Element) -> None:
         refuse(f"text {stray[:60]!r} is not allowed in {name_of(str(element.tag))}", element, found=stray[:60])
 
 
-def _check_rest(message: etree._Element, ctx: Context) -> None:
-    """What the readers do not look at: attributes that no field asks for, and Ids that stand twice."""
+def _read_exactly(profile: Profile, cls: type[Message], message: etree._Element, ctx: Context) -> Message:
+    value = read(shape_of(profile, cls), message, ctx)
+    assert isinstance(value, Message)
     if _COUNT_ATTRIBUTES(message) != ctx.attributes:
         _check_attributes(message, ctx)
-    if len(ctx.ids) > 1 and len(set(ctx.ids)) < len(ctx.ids):
-        twice = next(name for name in ctx.ids if ctx.ids.count(name) > 1)
-        refuse(f"the Id {twice!r} stands twice in the document", message, expected="unique Ids", found=twice)
+    return value
 
 
 def _check_attributes(message: etree._Element, ctx: Context) -> None:
     """Find the attribute that does not belong, passing over those of xsi and of elements that are kept unread."""
-    schema_version = {B.clark("ei:schemaVersion"), "schemaVersion"}
     polygons = {B.clark("gml:FeatureCollection"), B.clark("gml:Polygon")}
     elements = _ATTRIBUTED(message)
     assert isinstance(elements, list)
@@ -215,21 +249,21 @@ def _check_attributes(message: etree._Element, ctx: Context) -> None:
         assert isinstance(element, etree._Element)
         if _is_opaque(element, ctx):
             continue
+        tag = str(element.tag)
         for attribute in element.keys():
-            tag = str(element.tag)
-            known = (
-                attribute in _IGNORED_XSI
-                or (attribute in schema_version and B.message_class(tag) is not None)
-                or (attribute == B.clark("gml:id") and tag in polygons)
+            if attribute in _IGNORED_XSI or (attribute == _GML_ID and tag in polygons):
+                continue
+            version = attribute == _SCHEMA_VERSION or (
+                attribute == "schemaVersion" and "unqualified-schema-version" in ctx.lenient
             )
-            if not known or (attribute == "schemaVersion" and "unqualified-schema-version" not in ctx.lenient):
+            if not (version and B.message_class(tag) is not None):
                 found = name_of(attribute)
                 refuse(f"attribute {found} is not allowed on {name_of(tag)}", element, found=found)
 
 
 def _is_opaque(element: etree._Element | None, ctx: Context) -> bool:
     while element is not None:
-        if any(element is opaque for opaque in ctx.opaque):
+        if element in ctx.opaque:
             return True
         element = element.getparent()
     return False

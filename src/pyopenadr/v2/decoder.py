@@ -1,32 +1,26 @@
-"""Compiles the declarations of wire classes into functions that read elements.
+"""Reads elements as wire values, exactly: whatever is in order is read, and whatever is not gets a precise answer.
 
-A class becomes a tree of nodes, one for each element that its fields' paths go through. A node holds a table from
-element name to what is to be done with it; order, number and presence are checked on the way, and stray text. What
-does not fit is looked at a second time: a leniency rule that the caller allows may save it, and if none does, the
-error says where and what was expected.
+Order, number, presence, simple types and stray text are checked along the plan of the class (see `plan`). What does
+not fit may be saved by a leniency rule that the caller allows; if none does, the error says where and what was
+expected. `quick` reads documents without any peculiarity in a fraction of the time; all others come here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
-
-import msgspec
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pyopenadr.errors import SchemaMismatch
 from pyopenadr.v2 import leniency
 from pyopenadr.v2.leniency import Deviation
-from pyopenadr.v2.profile import PROFILES, Profile
+from pyopenadr.v2.plan import Arm, Attribute, Node, Shape
 from pyopenadr.v2.text import XML_SPACE, Kind
-from pyopenadr.v2.wire.base import Choice, Opaque, Variant, Wire
-from pyopenadr.v2.wire.declaration import Content, Field, declaration_of, variant_fields
-from pyopenadr.v2.xml import children_of, name_of, opaque_text, path_of, text_of
+from pyopenadr.v2.wire.base import Opaque, Wire
+from pyopenadr.v2.xml import Paths, children_of, name_of, opaque_text, path_of, text_of
 
 if TYPE_CHECKING:
     from lxml.etree import _Element as Element
 
-__all__ = ["Context", "Reader", "reader_of", "refuse"]
+__all__ = ["Context", "read", "refuse"]
 
 Values = dict[str, Any]
 
@@ -38,27 +32,23 @@ class Context:
     that some field asked for.
     """
 
-    __slots__ = ("attributes", "deviations", "ids", "lenient", "opaque")
+    __slots__ = ("_paths", "attributes", "deviations", "ids", "lenient", "opaque")
 
     def __init__(self, lenient: frozenset[str]) -> None:
         self.lenient = lenient
         self.deviations: list[Deviation] = []
         self.ids: list[str] = []
-        self.opaque: list[Element] = []
+        self.opaque: set[Element] = set()
         self.attributes = 0
+        self._paths = Paths()
 
     def allows(self, rule: str, element: Element, found: str) -> bool:
         """Whether `rule` is allowed; if so, what was found is noted."""
         if rule not in self.lenient:
             return False
-        self.deviations.append(Deviation(rule=rule, path=path_of(element), line=element.sourceline, found=found))
+        path = self._paths.of(element)
+        self.deviations.append(Deviation(rule=rule, path=path, line=element.sourceline, found=found[:120]))
         return True
-
-
-Reader = Callable[["Element", Context], Any]
-"""Reads an element as one value."""
-Node = Callable[["Element", Values, Context], None]
-"""Reads what an element holds into the values of the class whose fields' paths go through it."""
 
 
 def refuse(message: str, element: Element, *, expected: str | None = None, found: str | None = None) -> NoReturn:
@@ -66,50 +56,85 @@ def refuse(message: str, element: Element, *, expected: str | None = None, found
     raise SchemaMismatch(message, path=path_of(element), line=element.sourceline, expected=expected, found=found)
 
 
-class _Entry(NamedTuple):
-    """What to do with one element name in a node.
+def read(shape: Shape, element: Element, ctx: Context) -> Wire:
+    """The value of an element.
 
-    `bit` is its place in the order, `repeats` whether it may stand there several times, `many` whether the field is
-    a list. A simple value has `parse` with a `node` for whatever is unusual; its text stands in the element, or in
-    the element `inner` below it. A structure has a `reader`, a wrapper around other fields only a `node`.
+    Raises:
+        SchemaMismatch: the schema does not allow it, and no leniency rule of the context does.
     """
-
-    bit: int
-    repeats: bool
-    many: bool
-    name: str
-    parse: Callable[[str], Any] | None
-    inner: str | None
-    reader: Reader | None
-    node: Node | None
-
-
-class _Slot(msgspec.Struct):
-    """One place in a node's sequence while it is being compiled."""
-
-    tags: list[str]
-    required: bool
-    repeats: bool
-    fields: list[tuple[Field, int]]
+    values: Values = dict(shape.constants)
+    lists = [field for field in shape.fields if field.repeats_at is not None]
+    for field in lists:
+        values[field.name] = None if field.nullable else []
+    _read_node(shape.node, element, values, ctx)
+    for field in lists:
+        if values[field.name] is not None:
+            values[field.name] = tuple(values[field.name])
+    return shape.cls(**values)
 
 
-def _read_leaf(field: Field, kind: Kind, element: Element, ctx: Context) -> Any:
-    """The value of a simple element, the slow way: comments inside, white space, or not what the schema allows."""
-    inside = children_of(element)
-    if inside:
-        found = name_of(str(inside[0].tag))
-        holder = name_of(str(element.tag))
-        refuse(f"{found} is not allowed in {holder}, which holds text", inside[0], expected=kind.expects, found=found)
+def _read_node(node: Node, element: Element, values: Values, ctx: Context) -> None:
+    for attribute in node.attributes:
+        values[attribute.field.name] = _read_attribute(attribute, element, ctx)
+    for name in node.begun:
+        values[name] = []
+    if _is_stray(element.text) and _read_direct_duration(node, element, values, ctx):
+        return
+    met: set[int] = set()
+    last = -1
+    for child in element:
+        if _is_stray(child.tail):
+            _refuse_text(element, child.tail)
+        entry = node.table.get(child.tag)
+        if entry is None:
+            if isinstance(child.tag, str):
+                _unexpected(node, child, last, ctx)
+            continue
+        position, arm = entry
+        if position < last or (position == last and not node.slots[position].repeats):
+            _out_of_order(node, child, position, last)
+        met.add(position)
+        last = position
+        _read_arm(arm, child, values, ctx)
+    for position, slot in enumerate(node.slots):
+        if slot.required and position not in met:
+            _missing(slot.tags, element, values, ctx)
+
+
+def _read_arm(arm: Arm, element: Element, values: Values, ctx: Context) -> None:
+    content = arm.content
+    if isinstance(content, Node):
+        _read_node(content, element, values, ctx)
+        return
+    value: Any
+    if isinstance(content, Kind):
+        value = _read_leaf(arm, content, element, ctx)
+    elif isinstance(content, Opaque):
+        value = _read_opaque(content, element, ctx)
+    else:
+        value = read(content, element, ctx)
+    if arm.field.repeats_at is None:
+        values[arm.field.name] = value
+    else:
+        values[arm.field.name].append(value)
+
+
+def _read_leaf(arm: Arm, kind: Kind, element: Element, ctx: Context) -> Any:
+    if len(element):
+        for child in children_of(element):
+            found = name_of(str(child.tag))
+            holder = name_of(str(element.tag))
+            refuse(f"{found} is not allowed in {holder}, which holds text", child, expected=kind.expects, found=found)
     text = text_of(element)
     try:
         return kind.parse(text)
     except ValueError as error:
-        if field.nullable and not text.strip(XML_SPACE) and ctx.allows("empty-element", element, "nothing"):
+        if arm.field.nullable and not text.strip(XML_SPACE) and ctx.allows("empty-element", element, "nothing"):
             return None
         saved = leniency.value(kind, text, element, ctx)
         if saved is None:
             refuse(
-                f"{name_of(str(element.tag))} must be {kind.expects}, not {str(error)[:120]}",
+                f"{name_of(str(element.tag))} must be {kind.expects}, not {_short(error)}",
                 element,
                 expected=kind.expects,
                 found=text[:120],
@@ -117,333 +142,97 @@ def _read_leaf(field: Field, kind: Kind, element: Element, ctx: Context) -> Any:
         return saved
 
 
-def _leaf_node(field: Field, kind: Kind) -> Node:
-    name = field.name
-
-    def read(element: Element, values: Values, ctx: Context) -> None:
-        value = _read_leaf(field, kind, element, ctx)
-        if field.repeats_at is None:
-            values[name] = value
-        else:
-            values.setdefault(name, []).append(value)
-
-    return read
+def _read_opaque(content: Opaque, element: Element, ctx: Context) -> str:
+    if content.root is None and not len(element) and not element.keys() and not _is_stray(element.text):
+        return ""
+    ctx.opaque.add(element)
+    return opaque_text(element)
 
 
-def _opaque_reader(content: Opaque) -> Reader:
-    def read(element: Element, ctx: Context) -> str:
-        if content.root is None and not len(element) and not element.keys() and not text_of(element).strip(XML_SPACE):
-            return ""
-        ctx.opaque.append(element)
-        return opaque_text(element)
-
-    return read
-
-
-def _attribute_node(field: Field, profile: Profile) -> Node:
-    assert field.attribute is not None
-    assert isinstance(field.content, Kind)
-    clark = profile.clark(field.attribute)
-    unqualified = field.attribute.partition(":")[2]
-    kind = field.content
-    name = field.name
-    is_id = kind.name == "ID"
-
-    def read(element: Element, values: Values, ctx: Context) -> None:
-        text = element.get(clark)
+def _read_attribute(attribute: Attribute, element: Element, ctx: Context) -> Any:
+    text = element.get(attribute.clark)
+    if text is None:
+        text = leniency.unqualified_attribute(attribute.tag.partition(":")[2], element, ctx)
         if text is None:
-            text = leniency.unqualified_attribute(unqualified, element, ctx)
-            if text is None:
-                values[name] = None
-                return
-        ctx.attributes += 1
-        try:
-            values[name] = parsed = kind.parse(text)
-        except ValueError as error:
-            refuse(
-                f"attribute {field.attribute} must be {kind.expects}, not {error}",
-                element,
-                expected=kind.expects,
-                found=text[:120],
-            )
-        if is_id:
-            ctx.ids.append(parsed)
-
-    return read
-
-
-class _NodeBuilder:
-    """Gathers the fields that share an element and compiles them into one reading function."""
-
-    def __init__(self, profile: Profile, cls: type[Wire], fields: tuple[Field, ...]) -> None:
-        self.profile = profile
-        self.cls = cls
-        self.required_paths = _required_paths(fields)
-
-    def build(self, fields: list[tuple[Field, int]], *, inside: bool) -> Node:
-        """The function for a node; `fields` come with how much of their path lies above it.
-
-        `inside` says that the node itself is only there for an optional field, so that what it holds is required.
-        """
-        slots: list[_Slot] = []
-        attributes: list[Node] = []
-        for field, depth in fields:
-            if depth == len(field.path) and field.attribute is not None:
-                attributes.append(_attribute_node(field, self.profile))
-            elif depth == len(field.path):
-                slots.append(self._choice_slot(field, depth))
-            elif slots and slots[-1].tags == [field.path[depth]]:
-                slots[-1].fields.append((field, depth))
-            else:
-                slots.append(self._path_slot(field, depth, inside))
-        table = {}
-        for position, slot in enumerate(slots):
-            for tag, entry in self._entries(slot, 1 << position, inside):
-                table[self.profile.clark(tag)] = entry
-        # A list in a wrapper of its own is empty, not absent, as soon as the wrapper is there.
-        begun = tuple(field.name for field, depth in fields if field.nullable and 0 < depth == field.repeats_at)
-        return _node_reader(table, slots, tuple(attributes), begun)
-
-    def _path_slot(self, field: Field, depth: int, inside: bool) -> _Slot:
-        is_last = depth == len(field.path) - 1
-        repeats = field.repeats_at == depth
-        required = field.path[: depth + 1] in self.required_paths
-        if not required and inside:
-            required = not (is_last and field.leaf_optional) and not (repeats and field.minimum == 0)
-        return _Slot([field.path[depth]], required, repeats, [(field, depth)])
-
-    def _choice_slot(self, field: Field, depth: int) -> _Slot:
-        assert isinstance(field.content, Choice)
-        many = field.repeats_at is not None
-        required = field.minimum > 0 if many else field.required
-        repeats = many and not self.profile.is_single(self.cls, field.name)
-        return _Slot([variant.tag for variant in field.content.variants], required, repeats, [(field, depth)])
-
-    def _entries(self, slot: _Slot, bit: int, inside: bool) -> Iterator[tuple[str, _Entry]]:
-        field, depth = slot.fields[0]
-        if isinstance(field.content, Choice) and depth == len(field.path):
-            for variant in field.content.variants:
-                yield variant.tag, self._variant_entry(field, variant, bit, slot.repeats)
-        else:
-            yield slot.tags[0], self._path_entry(slot, bit, inside)
-
-    def _variant_entry(self, field: Field, variant: Variant, bit: int, repeats: bool) -> _Entry:
-        many = field.repeats_at is not None
-        if isinstance(variant.content, str):
-            (inner,) = variant_fields(variant)
-            inner = msgspec.structs.replace(inner, name=field.name)
-            assert isinstance(inner.content, Kind)
-            node = _NodeBuilder(self.profile, self.cls, (inner,)).build([(inner, 0)], inside=False)
-            tag = self.profile.clark(variant.content)
-            return _Entry(bit, repeats, many, field.name, inner.content.parse, tag, None, node)
-        return _Entry(bit, repeats, many, field.name, None, None, _variant_reader(self.profile, variant), None)
-
-    def _path_entry(self, slot: _Slot, bit: int, inside: bool) -> _Entry:
-        """What to do with an element that some fields' paths go through, or end at."""
-        field, depth = slot.fields[0]
-        content = field.content
-        many = field.repeats_at is not None
-        alone = len(slot.fields) == 1 and field.attribute is None
-        if alone and depth == len(field.path) - 1:
-            if isinstance(content, Kind):
-                node = _leaf_node(field, content)
-                return _Entry(bit, slot.repeats, many, field.name, content.parse, None, None, node)
-            return _Entry(bit, slot.repeats, many, field.name, None, None, self._reader(content), None)
-        below_optional = inside or field.path[: depth + 1] not in self.required_paths
-        node = self.build([(inner, depth + 1) for inner, _ in slot.fields], inside=below_optional)
-        is_chain = alone and depth == len(field.path) - 2 and not field.leaf_optional
-        if is_chain and isinstance(content, Kind) and field.repeats_at in (None, depth):
-            tag = self.profile.clark(field.path[-1])
-            return _Entry(bit, slot.repeats, many, field.name, content.parse, tag, None, node)
-        return _Entry(bit, slot.repeats, many, field.name, None, None, None, node)
-
-    def _reader(self, content: Content) -> Reader:
-        if isinstance(content, Opaque):
-            return _opaque_reader(content)
-        assert isinstance(content, type)
-        return reader_of(self.profile, content)
-
-
-def _node_reader(
-    table: Mapping[str, _Entry], slots: list[_Slot], attributes: tuple[Node, ...], begun: tuple[str, ...]
-) -> Node:
-    needed = sum(1 << position for position, slot in enumerate(slots) if slot.required)
-    find: Callable[[Any], _Entry | None] = table.get
-    shape = _Shape(table, slots, needed)
-
-    def read(element: Element, values: Values, ctx: Context) -> None:
-        for attribute in attributes:
-            attribute(element, values, ctx)
-        for name in begun:
-            values[name] = []
-        seen = 0
-        text = element.text
-        if text is not None and text.strip(XML_SPACE):
-            shape.stray_text(element, text, ctx, values)
-        following = element[0] if len(element) else None  # by getnext: lxml's iterators cost more than a short list
-        while following is not None:
-            child = following
-            following = child.getnext()
-            text = child.tail
-            if text is not None and text.strip(XML_SPACE):
-                shape.stray_text(element, text, ctx, values)
-            entry = find(child.tag)
-            if entry is None:
-                if isinstance(child.tag, str):
-                    shape.unexpected(child, seen, ctx)
-                continue
-            bit, repeats, many, name, parse, inner, reader, node = entry
-            if seen >= bit and (not repeats or seen >= bit << 1):
-                shape.out_of_order(child, bit, seen)
-            seen |= bit
-            if parse is not None:
-                assert node is not None
-                leaf = child
-                if inner is not None:
-                    if len(child) != 1:
-                        node(child, values, ctx)
-                        continue
-                    leaf = child[0]
-                    if leaf.tag != inner or child.text is not None or leaf.tail is not None:
-                        node(child, values, ctx)
-                        continue
-                if len(leaf):
-                    node(child, values, ctx)
-                    continue
-                try:
-                    value = parse(leaf.text or "")
-                except ValueError:
-                    node(child, values, ctx)
-                    continue
-            elif reader is not None:
-                value = reader(child, ctx)
-            else:
-                assert node is not None
-                node(child, values, ctx)
-                continue
-            if not many:
-                values[name] = value
-            elif name in values:
-                values[name].append(value)
-            else:
-                values[name] = [value]
-        if seen & needed != needed:
-            shape.missing(element, values, seen, ctx)
-
-    return read
-
-
-class _Shape:
-    """What a node allows, for the errors: nothing of it is looked at while a document is in order."""
-
-    def __init__(self, table: Mapping[str, _Entry], slots: list[_Slot], needed: int) -> None:
-        self._table = table
-        self._names = [slot.tags for slot in slots]
-        self._needed = needed
-
-    def _expected_after(self, seen: int) -> str:
-        following = []
-        for position in range(seen.bit_length(), len(self._names)):
-            following.append(_alternatives(self._names[position]))
-            if self._needed >> position & 1:
-                break
-        return ", ".join(following) or "nothing more"
-
-    def unexpected(self, child: Element, seen: int, ctx: Context) -> None:
-        found = name_of(str(child.tag))
-        if not ctx.allows("unknown-element", child, found):
-            expected = self._expected_after(seen)
-            refuse(f"{found} is not allowed here; expected: {expected}", child, expected=expected, found=found)
-        ctx.opaque.append(child)
-
-    def out_of_order(self, child: Element, bit: int, seen: int) -> NoReturn:
-        found = name_of(str(child.tag))
-        last = seen.bit_length() - 1
-        if bit == 1 << last:
-            why = "stands twice" if len(self._names[last]) == 1 else "stands where there already is one of its group"
-        else:
-            why = f"must stand before {_alternatives(self._names[last])}"
-        expected = self._expected_after(seen)
-        refuse(f"{found} {why}; expected here: {expected}", child, expected=expected, found=found)
-
-    def missing(self, element: Element, values: Values, seen: int, ctx: Context) -> None:
-        for position, names in enumerate(self._names):
-            if seen >> position & 1 or not self._needed >> position & 1:
-                continue
-            if names == ["pyld:requestID"] and ctx.allows("missing-request-id", element, "no requestID"):
-                values["request_id"] = ""
-                continue
-            if names == ["xcal:duration"] and self._is_direct(element, values, ctx):
-                continue
-            absent = _alternatives(names)
-            refuse(f"{absent} is missing in {name_of(str(element.tag))}", element, expected=absent)
-
-    def _is_direct(self, element: Element, values: Values, ctx: Context) -> bool:
-        """Whether the duration stands right in the element, and may (see `stray_text`)."""
-        (entry,) = self._table.values() if len(self._table) == 1 else (None,)
-        return entry is not None and entry.name in values
-
-    def stray_text(self, element: Element, text: str, ctx: Context, values: Values) -> None:
-        if self._names == [["xcal:duration"]] and not children_of(element):
-            (entry,) = self._table.values()
-            assert entry.node is not None
-            if ctx.allows("direct-duration", element, text.strip(XML_SPACE)):
-                entry.node(element, values, ctx)
-                return
+            return None
+    ctx.attributes += 1
+    kind = attribute.kind
+    try:
+        value = kind.parse(text)
+    except ValueError as error:
         refuse(
-            f"text {text.strip(XML_SPACE)[:60]!r} is not allowed in {name_of(str(element.tag))}, which holds elements",
+            f"attribute {attribute.tag} must be {kind.expects}, not {_short(error)}",
             element,
-            found=text.strip(XML_SPACE)[:60],
+            expected=kind.expects,
+            found=text[:120],
         )
+    if kind.name == "ID":
+        ctx.ids.append(value)
+    return value
 
 
-def _alternatives(names: list[str]) -> str:
-    return " or ".join(names) if len(names) < 4 else f"{names[0]} or another of its group"
+def _short(error: ValueError) -> str:
+    text = str(error)
+    return text if len(text) <= 120 else f"{text[:119]}…"
 
 
-def _required_paths(fields: tuple[Field, ...]) -> set[tuple[str, ...]]:
-    """Every path that must be there because a required field's path goes through it."""
-    paths: set[tuple[str, ...]] = set()
-    for field in fields:
-        if field.required:
-            end = len(field.path) if field.repeats_at is None or field.minimum else field.repeats_at
-            paths.update(field.path[:length] for length in range(1, end + 1))
-    return paths
+def _is_stray(text: str | None) -> bool:
+    return text is not None and text.strip(XML_SPACE) != ""
 
 
-def _compile(
-    profile: Profile, cls: type[Wire], fields: tuple[Field, ...], constants: Mapping[str, str | None]
-) -> Reader:
-    node = _NodeBuilder(profile, cls, fields).build([(field, 0) for field in fields], inside=False)
-    # Each list with what stands for its being absent.
-    lists = tuple((field.name, None if field.nullable else ()) for field in fields if field.repeats_at is not None)
-    fixed = dict(constants)
-
-    def read(element: Element, ctx: Context) -> Wire:
-        values: Values = fixed.copy()
-        node(element, values, ctx)
-        for name, absent in lists:
-            values[name] = tuple(values[name]) if name in values else absent
-        return cls(**values)
-
-    return read
+def _refuse_text(element: Element, text: str | None) -> NoReturn:
+    stray = (text or "").strip(XML_SPACE)[:60]
+    name = name_of(str(element.tag))
+    refuse(f"text {stray!r} is not allowed in {name}, which holds elements", element, found=stray)
 
 
-def _variant_reader(profile: Profile, variant: Variant) -> Reader:
-    assert isinstance(variant.content, type)
-    if variant.fields:
-        return _compile(profile, variant.content, variant_fields(variant), variant.constants)
-    return reader_of(profile, variant.content)
+def _read_direct_duration(node: Node, element: Element, values: Values, ctx: Context) -> bool:
+    """Whether the text of an element for xcal:duration was taken for it; the text is refused if not."""
+    text = (element.text or "").strip(XML_SPACE)
+    if len(node.slots) == 1 and node.slots[0].tags == ["xcal:duration"] and not children_of(element):
+        (arm,) = node.slots[0].arms
+        if ctx.allows("direct-duration", element, text):
+            _read_arm(arm, element, values, ctx)
+            return True
+    _refuse_text(element, text)
 
 
-@cache
-def _reader(profile_name: str, cls: type[Wire]) -> Reader:
-    profile = next(profile for profile in PROFILES if profile.name == profile_name)
-    absent = profile.absent.get(cls.__name__, frozenset())
-    unset = {field.name: None for field in declaration_of(cls) if field.name in absent and field.default == "2.0b"}
-    return _compile(profile, cls, profile.fields(cls), unset)
+def _expected_after(node: Node, last: int) -> str:
+    """The elements that may follow the slot `last`, up to the first that must."""
+    following = []
+    for slot in node.slots[last + 1 :]:
+        following.append(_alternatives(slot.tags))
+        if slot.required:
+            break
+    return ", ".join(following) or "nothing more"
 
 
-def reader_of(profile: Profile, cls: type[Wire]) -> Reader:
-    """The function that reads an element as a wire class in that profile."""
-    return _reader(profile.name, cls)
+def _alternatives(tags: list[str]) -> str:
+    return " or ".join(tags) if len(tags) < 4 else f"{tags[0]} or another of its group"
+
+
+def _unexpected(node: Node, child: Element, last: int, ctx: Context) -> None:
+    found = name_of(str(child.tag))
+    if not ctx.allows("unknown-element", child, found):
+        expected = _expected_after(node, last)
+        refuse(f"{found} is not allowed here; expected: {expected}", child, expected=expected, found=found)
+    ctx.opaque.add(child)
+
+
+def _out_of_order(node: Node, child: Element, position: int, last: int) -> NoReturn:
+    found = name_of(str(child.tag))
+    tags = node.slots[last].tags
+    if position == last:
+        why = "stands twice" if len(tags) == 1 else "stands where there already is one of its group"
+    else:
+        why = f"must stand before {_alternatives(tags)}"
+    expected = _expected_after(node, last)
+    refuse(f"{found} {why}; expected here: {expected}", child, expected=expected, found=found)
+
+
+def _missing(tags: list[str], element: Element, values: Values, ctx: Context) -> None:
+    if tags == ["pyld:requestID"] and ctx.allows("missing-request-id", element, "no requestID"):
+        values["request_id"] = ""
+        return
+    absent = _alternatives(tags)
+    refuse(f"{absent} is missing in {name_of(str(element.tag))}", element, expected=absent, found="nothing")

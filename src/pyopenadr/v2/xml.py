@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
+from functools import lru_cache
 
 import msgspec
 from lxml import etree
@@ -14,7 +16,7 @@ from lxml import etree
 from pyopenadr.errors import Malformed
 from pyopenadr.v2.profile import PREFIXES
 
-__all__ = ["DEFAULT_LIMITS", "Limits", "children_of", "opaque_text", "parse", "parse_opaque", "path_of", "text_of"]
+__all__ = ["DEEPEST", "DEFAULT_LIMITS", "Limits", "Paths", "children_of", "opaque_text", "parse", "parse_opaque", "path_of", "text_of"]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +32,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_LIMITS = Limits()
+DEEPEST = 16
+"""No message goes deeper than this, apart from elements that are kept unread, and the signature."""
 
 _ENCODINGS = {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "latin-1"}
 _DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._\-]+)[\"']").match
@@ -52,6 +56,8 @@ _COUNT_ATTRIBUTES = etree.XPath("count(//@*)")
 
 def _as_utf8(data: bytes) -> bytes:
     """The document in an encoding whose ASCII characters are single bytes, so that looking for a DTD is safe."""
+    if data[:1] == b"<" and data[1:2] not in (b"?", b"\x00"):
+        return data  # without a declaration: UTF-8
     for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
         if data.startswith(mark):
             return _from_utf16(data[2:], encoding)
@@ -118,13 +124,19 @@ def _count(what: etree.XPath, root: etree._Element) -> float:
     return number
 
 
+@lru_cache(maxsize=8)
+def _below(depth: int) -> etree.XPath:
+    """The elements on the level behind `depth`; by steps, because that reads each level once."""
+    return etree.XPath("/*" * (depth + 1))
+
+
 def check_depth(root: etree._Element, limits: Limits) -> None:
     """Refuse a document that nests deeper than the limit."""
-    depth = 0
-    for event, element in etree.iterwalk(root, events=("start", "end")):
-        depth += 1 if event == "start" else -1
-        if depth > limits.max_depth:
-            raise Malformed(f"nested deeper than the {limits.max_depth} levels that are read", line=element.sourceline)
+    found = _below(limits.max_depth)(root)
+    assert isinstance(found, list)
+    for element in found:
+        line = element.sourceline if isinstance(element, etree._Element) else None
+        raise Malformed(f"nested deeper than the {limits.max_depth} levels that are read", line=line)
 
 
 def children_of(element: etree._Element) -> list[etree._Element]:
@@ -151,25 +163,59 @@ def name_of(clark: str) -> str:
     return f"{prefix}:{local}" if prefix else clark
 
 
+class Paths:
+    """The paths of elements, each level of the tree counted once, so that many paths take linear time."""
+
+    __slots__ = ("_levels",)
+
+    def __init__(self) -> None:
+        self._levels: dict[etree._Element, dict[etree._Element, str]] = {}
+
+    def of(self, element: etree._Element) -> str:
+        """The path from the root to an element, with the position where siblings share its name."""
+        names: list[str] = []
+        current = element
+        while (parent := current.getparent()) is not None:
+            level = self._levels.get(parent)
+            if level is None:
+                level = self._levels[parent] = _level(parent)
+            names.append(level[current])
+            current = parent
+        names.append(_local(current))
+        return "/".join(reversed(names))
+
+
+def _local(element: etree._Element) -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
+def _level(parent: etree._Element) -> dict[etree._Element, str]:
+    children = children_of(parent)
+    totals = Counter(child.tag for child in children)
+    met: Counter[object] = Counter()
+    names = {}
+    for child in children:
+        met[child.tag] += 1
+        twins = totals[child.tag] > 1
+        names[child] = f"{_local(child)}[{met[child.tag]}]" if twins else _local(child)
+    return names
+
+
 def path_of(element: etree._Element) -> str:
     """The path from the root to an element, with the position where siblings share its name."""
-    names: list[str] = []
-    current: etree._Element | None = element
-    while current is not None:
-        local = str(current.tag).rpartition("}")[2]
-        parent = current.getparent()
-        if parent is not None:
-            twins = [child for child in parent if child.tag == current.tag]
-            if len(twins) > 1:
-                local += f"[{twins.index(current) + 1}]"
-        names.append(local)
-        current = parent
-    return "/".join(reversed(names))
+    return Paths().of(element)
 
 
 def opaque_text(element: etree._Element) -> str:
-    """An element with all it holds as XML text that stands by itself (exclusive canonical form)."""
-    return etree.tostring(element, method="c14n", exclusive=True, with_comments=False).decode()
+    """An element with all it holds as XML text that stands by itself (exclusive canonical form).
+
+    Raises:
+        Malformed: it has none, because a namespace name in it is relative.
+    """
+    try:
+        return etree.tostring(element, method="c14n", exclusive=True, with_comments=False).decode()
+    except etree.C14NError as error:
+        raise Malformed("a namespace name is relative: use absolute ones", line=element.sourceline) from error
 
 
 def parse_opaque(text: str) -> etree._Element:

@@ -129,23 +129,17 @@ class EventBook:
         """The known events by their id."""
         return MappingProxyType(self.known)
 
-    def receive(
-        self, message: wire.OadrDistributeEvent, scope: VenScope, *, reply_limit: int | None = None, decide: bool = True
-    ) -> bool:
-        """Take in a list of events; whether it held anything new.
-
-        With `decide` of False nobody is asked and nothing is answered: that is the user's own business then.
-        """
+    def receive(self, message: wire.OadrDistributeEvent, scope: VenScope, *, reply_limit: int | None = None) -> bool:
+        """Take in a list of events; whether it held anything new."""
         self._ven_id = scope.ven_id
         outcome = consider(message, self.known, scope=scope, now=self._clock.now(), reply_limit=reply_limit)
         if outcome.fault is not None:
-            self._refuse(outcome.fault, decide)
+            self._refuse(outcome.fault)
             return False
         for verdict in outcome.verdicts:
-            self._take(verdict, message.request_id, decide)
-        self._drop_unlisted(message, outcome.implied_cancels, reply_limit, decide)
-        if decide:
-            self._send_when_decided()
+            self._take(verdict, message.request_id)
+        self._drop_unlisted(message, outcome.implied_cancels, reply_limit)
+        self._send_when_decided()
         return bool(outcome.implied_cancels) or any(verdict.kind != "unchanged" for verdict in outcome.verdicts)
 
     def opted(self, event_id: str, opt_type: OptType) -> None:
@@ -153,10 +147,10 @@ class EventBook:
         if event_id in self.known:
             self.known[event_id] = msgspec.structs.replace(self.known[event_id], opt_type=opt_type)
 
-    def forget(self, *, decide: bool = True) -> None:
+    def forget(self) -> None:
         """The registration is over: every event ends, and nothing is answered any more."""
         for event_id in list(self.known):
-            self._end(event_id, cancelled_version(self.known[event_id].event), decide)
+            self._end(event_id, cancelled_version(self.known[event_id].event))
         for decision in self._deciding.values():
             decision.cancel()
         self._deciding.clear()
@@ -169,42 +163,40 @@ class EventBook:
         self._ending.clear()
         self._gathering = None
 
-    def _refuse(self, fault: wire.EiResponse, decide: bool) -> None:
+    def _refuse(self, fault: wire.EiResponse) -> None:
         self._journal.error(
             f"the VTN's list of events is refused with {fault.response_code}: {fault.response_description}",
             extra={"request_id": fault.request_id},
         )
-        if decide:
-            message = created_event_fault(self._ven_id, fault)
-            self._outbox.put(LANE, Letter(service="EiEvent", subject="the refusal of events", build=lambda: message))
+        message = created_event_fault(self._ven_id, fault)
+        self._outbox.put(LANE, Letter(service="EiEvent", subject="the refusal of events", build=lambda: message))
 
-    def _take(self, verdict: Verdict, request_id: str, decide: bool) -> None:
+    def _take(self, verdict: Verdict, request_id: str) -> None:
         event_id, event = verdict.event_id, verdict.event
         old = self.known.get(event_id)
         match verdict.kind:
             case "new" | "changed":
                 assert event is not None
                 self._keep(event, old, request_id)
-                if decide:
-                    self._decide(verdict, event)
+                self._decide(verdict, event)
                 return
             case "unchanged":
                 assert old is not None
                 # The answer quotes the message that brought the event last (2.0b rule 42).
                 self.known[event_id] = msgspec.structs.replace(old, request_id=request_id)
-                if decide and old.opt_type is None and event_id not in self._deciding:
+                if old.opt_type is None and event_id not in self._deciding:
                     self._decide(verdict, old.event)
                     return
             case "cancelled":
                 if old is not None:
-                    self._end(event_id, event or cancelled_version(old.event), decide)
+                    self._end(event_id, event or cancelled_version(old.event))
             case "refused":
                 self._journal.warning(
                     f"event {event_id} is refused with {verdict.code}: {verdict.description}",
                     extra={"request_id": request_id, "event_id": event_id},
                 )
         opt_type = verdict.opt_type or (old.opt_type if old is not None else None)
-        if decide and verdict.answer and opt_type is not None and not self._is_open(event_id):
+        if verdict.answer and opt_type is not None and not self._is_open(event_id):
             self._answers[event_id] = event_response(verdict, opt_type, request_id)
 
     def _keep(self, event: Event, old: KnownEvent | None, request_id: str) -> None:
@@ -216,12 +208,12 @@ class EventBook:
             ending.cancel()
 
     def _drop_unlisted(
-        self, message: wire.OadrDistributeEvent, cancelled: tuple[str, ...], reply_limit: int | None, decide: bool
+        self, message: wire.OadrDistributeEvent, cancelled: tuple[str, ...], reply_limit: int | None
     ) -> None:
         for event_id in cancelled:
             if event_id in self.known:
                 self._journal.info(f"event {event_id} is no longer listed: cancelled", extra={"event_id": event_id})
-                self._end(event_id, cancelled_version(self.known[event_id].event), decide)
+                self._end(event_id, cancelled_version(self.known[event_id].event))
         if reply_limit is not None and len(message.events) >= reply_limit:
             return  # the list may be cut off, so absence says nothing
         listed = {item.event_descriptor.event_id for item in message.events}
@@ -299,13 +291,13 @@ class EventBook:
 
     # -- the end of events ---------------------------------------------------------------------------------------
 
-    def _end(self, event_id: str, event: Event, decide: bool) -> None:
+    def _end(self, event_id: str, event: Event) -> None:
         """The event is cancelled: the user hears of it when it really ends (2.0b rule 65)."""
         known = self.known.pop(event_id)
         if (decision := self._deciding.pop(event_id, None)) is not None:
             decision.cancel()
         self._answers.pop(event_id, None)
-        handler = self._handler() if decide else None
+        handler = self._handler()
         if handler is not None:
             delay = cancel_delay(known, self._clock.now(), self._draw.random())
             self._ending[event_id] = self._crew.spawn(self._tell_end(handler, event, delay), f"end of {event_id}")

@@ -45,7 +45,8 @@ class Registrar:
     """Registers the VEN and keeps what the VTN said on that occasion.
 
     `identity.ven_id` may be set beforehand, with or without `registration_id`: with both the VEN counts as
-    registered (2.0b rule 405), without the second it asks for a registration under that id (rule 402).
+    registered (2.0b rule 405), without the second it asks for a registration under that id (rule 402). `count` is how
+    many new registrations there have been.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Registrar:
     ) -> None:
         self.identity = identity
         self.state = State.NONE
+        self.count = 0
         if identity.ven_id is not None and identity.registration_id is not None:
             self.state = State.REGISTERED
         self.poll_interval = poll_interval if poll_interval is not None else DEFAULT_POLL_INTERVAL
@@ -113,9 +115,11 @@ class Registrar:
         if not who.registration_id:
             self._journal.warning("the VTN gave no registrationID (2.0b rule 403): the registration can't be cancelled")
         self.poll_interval = self._interval(reply.requested_oadr_poll_freq)
+        self.count += anew
         self.state = State.REGISTERED
         self._journal.info(
-            f"registered {who.ven_name!r} with VTN {who.vtn_id!r}, polling every {self.poll_interval.total_seconds():g} s",
+            f"registered {who.ven_name!r} with VTN {who.vtn_id!r}, "
+            f"polling every {self.poll_interval.total_seconds():g} s",
             extra={"request_id": message.request_id},
         )
         return reply

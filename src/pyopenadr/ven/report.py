@@ -160,6 +160,8 @@ class Reporter:
             self._journal.warning(f"a report request is refused: {error}", extra={"request_id": request_id})
             answer = fault(error, request_id)
         for order in accepted:
+            if (former := self._orders.get(order.request.report_request_id)) is not None:
+                self._remove(former)  # only METADATA may take over an ID
             self._orders[order.request.report_request_id] = order
         created = wire.OadrCreatedReport(response=answer, pending_reports=tuple(self.requests), ven_id=self._ven_id())
         try:
@@ -223,16 +225,28 @@ class Reporter:
 
     # -- delivery ------------------------------------------------------------------------------------------------
 
-    async def update(
-        self, request: ReportRequest, report_name: str, readings: Sequence[Reading]
-    ) -> wire.OadrUpdatedReport | wire.OadrResponse | None:
-        """Send readings now, at the user's request."""
-        message = self._message(lower_readings(request, report_name, readings, created=self._clock.now()))
+    async def update(self, report_request_id: str, values: object) -> wire.Message | None:
+        """Send values now, at the user's request; they are what `next_report` could return.
+
+        Raises:
+            LocalProtocolError: the VTN has no such request.
+            HandlerFailed: the values are no values of the report.
+        """
+        order = self._orders.get(report_request_id)
+        if order is None or order.offer is None:
+            live = ", ".join(self.requests) or "none"
+            raise LocalProtocolError(f"the VTN has no report request {report_request_id!r}; live: {live}", code="452")
+
+        def refuse(problem: str) -> None:
+            raise HandlerFailed(problem)
+
+        readings = complete(values, order.points, self._moment(order), refuse)
+        name = order.offer.capability.report_name
+        message = self._message(lower_readings(order.request, name, readings, created=self._clock.now()))
         reply = await self._session.tell("EiReport", message, wire.OadrUpdatedReport)
-        order = self._orders.get(request.report_request_id)
-        if order is not None and order.task is None and request.is_one_shot:
+        if order.task is None and order.request.is_one_shot:
             self._remove(order)
-        self._heard(request, reply)
+        self._heard(order.request, reply)
         return reply
 
     def _is_automatic(self, offer: Offer) -> bool:
@@ -246,8 +260,8 @@ class Reporter:
             order.task = self._crew.spawn(self._serve(order, order.offer), f"report {name}")
         else:
             self._journal.info(
-                f"report request {name} for {order.offer.capability.report_name} is yours to serve with update_report(): "
-                "the report has no source, and there is no next_report handler"
+                f"report request {name} for {order.offer.capability.report_name} is yours to serve: "
+                "the report has no source, and there is no next_report handler, so call update_report()"
             )
 
     async def _serve_metadata(self, order: _Order) -> None:
@@ -410,7 +424,7 @@ class Reporter:
             strangers = [name for name in cancel.report_request_id if name != request.report_request_id]
             if strangers:
                 self._journal.warning(
-                    f"the VTN cancels {', '.join(strangers)} in an answer to another report: passed over (2.0b rule 328)"
+                    f"the VTN cancels {', '.join(strangers)} in its answer to another report: passed over (rule 328)"
                 )
             if request.report_request_id in cancel.report_request_id:
                 self._cancel([request.report_request_id], cancel.report_to_follow)
@@ -421,18 +435,6 @@ class Reporter:
         elif isinstance(error, PeerRefused) and error.code == "452":
             self._journal.warning(f"the VTN does not know report request {order.request.report_request_id}: it ends")
             self._remove(order)
-
-    def find(self, report_request_id: str) -> ReportRequest:
-        """The live request of that id.
-
-        Raises:
-            LocalProtocolError: there is none.
-        """
-        order = self._orders.get(report_request_id)
-        if order is None:
-            live = ", ".join(self._orders) or "none"
-            raise LocalProtocolError(f"the VTN has no report request {report_request_id!r} (live: {live})", code="452")
-        return order.request
 
 
 def _lane(request: ReportRequest) -> str:

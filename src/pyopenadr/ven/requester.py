@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
-from pyopenadr.clock import Clock
 from pyopenadr.errors import ModelError, OpenADRError, ProtocolError
 from pyopenadr.model import Capability, Report, ReportRequest
 from pyopenadr.v2 import wire
@@ -36,7 +34,6 @@ class Requester:
         session: Session,
         outbox: Outbox,
         caller: Caller,
-        clock: Clock,
         journal: Journal,
         ven_id: Callable[[], str],
         on_report: Callable[[], Handler | None],
@@ -47,7 +44,6 @@ class Requester:
         self._session = session
         self._outbox = outbox
         self._caller = caller
-        self._clock = clock
         self._journal = journal
         self._ven_id = ven_id
         self._on_report = on_report

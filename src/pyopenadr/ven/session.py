@@ -119,7 +119,7 @@ class Session:
         if isinstance(answer, wire.OadrRequestReregistration) and not issubclass(type(answer), expected):
             raise PeerRefused("463", "the VTN wants a new registration first", message_type=answer.message_type)
         raise_for(answer)
-        if isinstance(answer, wire.OadrResponse | expected):
+        if isinstance(answer, (wire.OadrResponse, *expected)):
             return answer
         raise RemoteProtocolError(
             f"the VTN answered {message.message_type} with {answer.message_type}, "

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -65,20 +67,12 @@ NOTHING = timedelta(0)
 replace = msgspec.structs.replace
 
 
-def refused(code: str, rule: str | None = None) -> Any:
+@contextmanager
+def refused(code: str, rule: str | None = None) -> Iterator[None]:
     """Expects a RemoteProtocolError with that code."""
-
-    class Refused:
-        def __enter__(self) -> None:
-            self.raises = pytest.raises(RemoteProtocolError)
-            self.caught = self.raises.__enter__()
-
-        def __exit__(self, *about: Any) -> bool:
-            done = self.raises.__exit__(*about)
-            assert (self.caught.value.code, self.caught.value.rule) == (code, rule)
-            return bool(done)
-
-    return Refused()
+    with pytest.raises(RemoteProtocolError) as caught:
+        yield
+    assert (caught.value.code, caught.value.rule) == (code, rule)
 
 
 # --- units --------------------------------------------------------------------------------------------------------
@@ -419,7 +413,7 @@ def test_a_report_of_ones_own_has_no_prefix() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"min_period": None}, {"max_period": None}])
-def test_half_a_sampling_rate_is_none(fields: dict[str, None]) -> None:
+def test_half_a_sampling_rate_is_none(fields: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match="rule 333"):
         lower_capability(capability(point(**fields)))
     with pytest.raises(ModelError, match="rule 333"):

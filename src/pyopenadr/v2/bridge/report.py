@@ -262,12 +262,12 @@ def lower_readings(
         raise ModelError(f"report {request.report_request_id!r} would hold no readings", rule="313")
     has_periods = any(reading.duration is not None for reading in readings)
 
-    def place(reading: Reading) -> tuple[datetime, float]:
+    def place(reading: Reading) -> tuple[datetime, float, str]:
         length = total_seconds(reading.duration, reading.start) if reading.duration is not None else 0.0
-        return reading.start, length
+        return reading.start, length, repr(reading.duration)  # a month may be as long as 30 days, but is not the same
 
     intervals = []
-    for (start, _), together in groupby(sorted(readings, key=place), key=place):
+    for (start, *_), together in groupby(sorted(readings, key=place), key=place):
         group = list(together)
         duration = group[0].duration
         intervals.append(

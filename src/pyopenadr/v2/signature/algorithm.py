@@ -16,7 +16,6 @@ from pyopenadr.errors import SignatureInvalid
 from pyopenadr.v2.xml import path_of
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
     from lxml.etree import _Element as Element
     from lxml.etree import _ElementTree as ElementTree
 
@@ -30,6 +29,7 @@ __all__ = [
     "Canonical",
     "Digest",
     "Method",
+    "PublicKey",
     "canonical_form",
     "describe_weakness",
     "digest",
@@ -95,7 +95,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 
 def invalid(message: str, element: Element) -> SignatureInvalid:
     """The error for an element of a signature, to be raised."""
-    return SignatureInvalid(message, path=path_of(element), line=element.sourceline)
+    return SignatureInvalid(message, path=path_of(element), line=element.sourceline)  # type: ignore[arg-type]
 
 
 def canonical_form(element: Element | ElementTree, form: Canonical, *, with_comments: bool = False) -> bytes:
@@ -125,13 +125,13 @@ def describe_weakness(key: object) -> str | None:
     return "neither an RSA nor an elliptic curve key"
 
 
-def verify_bytes(key: PublicKeyTypes, signature: bytes, data: bytes, method: Method) -> bool:
+def verify_bytes(key: PublicKey, signature: bytes, data: bytes, method: Method) -> bool:
     """Whether the key that fits the method made that signature over the bytes."""
     try:
         if isinstance(key, rsa.RSAPublicKey):
             key.verify(signature, data, padding.PKCS1v15(), method.hash)
             return True
-        if isinstance(key, ec.EllipticCurvePublicKey) and len(signature) == 2 * COORDINATE_BYTES:
+        if len(signature) == 2 * COORDINATE_BYTES:
             r, s = signature[:COORDINATE_BYTES], signature[COORDINATE_BYTES:]
             both = utils.encode_dss_signature(int.from_bytes(r), int.from_bytes(s))
             key.verify(both, data, ec.ECDSA(method.hash))

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
 from pyopenadr.errors import ConfigError
-from pyopenadr.v2.signature.algorithm import COORDINATE_BYTES, MORE, describe_weakness
+from pyopenadr.v2.signature.algorithm import COORDINATE_BYTES, MORE, PublicKey, describe_weakness
 from pyopenadr.v2.text import escape
 
 __all__ = [
@@ -50,7 +50,7 @@ def certificate_der(certificate: x509.Certificate) -> bytes:
 
 def public_key_der(key: object) -> bytes:
     """A public key as DER bytes (SubjectPublicKeyInfo)."""
-    assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
+    assert isinstance(key, PublicKey)
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 

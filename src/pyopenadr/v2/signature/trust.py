@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Collection, Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 
 import msgspec
@@ -16,14 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from pyopenadr.errors import ConfigError, SignatureInvalid
 from pyopenadr.v2.profile import PREFIXES
-from pyopenadr.v2.signature.algorithm import describe_weakness, invalid
+from pyopenadr.v2.signature.algorithm import PublicKey, describe_weakness, invalid
 from pyopenadr.v2.signature.key import PEM, certificate_der, fingerprint_text, load_certificate, public_key_der
 from pyopenadr.v2.signature.switch import Accepted
 from pyopenadr.v2.xml import children_of, text_of
 from pyopenadr.v2.xmldsig import BASE64
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
     from lxml.etree import _Element as Element
 
 __all__ = ["Signer", "Trust", "signer_of"]
@@ -31,7 +31,9 @@ __all__ = ["Signer", "Trust", "signer_of"]
 Value = TypeVar("Value", bound=x509.ExtensionType)
 
 _DS = f"{{{PREFIXES['ds']}}}"
+_X509_DATA, _CERTIFICATE, _KEY_VALUE = f"{_DS}X509Data", f"{_DS}X509Certificate", f"{_DS}KeyValue"
 _DS11 = "{http://www.w3.org/2009/xmldsig11#}"
+_LONGEST_CERTIFICATE = 16_384
 _P256 = "urn:oid:1.2.840.10045.3.1.7"
 _UNREADABLE = (
     ValueError,
@@ -71,7 +73,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
         if bool(self.authorities) != bool(self.names):
             raise ConfigError("authorities and names go together: say which name the authority's certificate must have")
         set_ = msgspec.structs.force_setattr
-        set_(self, "certificates", frozenset(certificate_der(load_certificate(each)) for each in self.certificates))
+        set_(self, "certificates", frozenset(_pinned(each) for each in self.certificates))
         set_(self, "fingerprints", frozenset(_plain_fingerprint(each) for each in self.fingerprints))
         set_(
             self,
@@ -83,11 +85,21 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signer(NamedTuple):
-    """A key that is trusted, with its certificate and the DER form of that; none for a bare public key."""
+    """A key, also in DER form, with its certificate, the DER form and the SHA-256 of that; "" for a bare key."""
 
-    key: PublicKeyTypes
+    key: PublicKey
+    spki: bytes
     certificate: x509.Certificate | None
-    der: bytes | None
+    der: bytes
+    digest: str
+
+
+def _pinned(data: bytes) -> bytes:
+    der = certificate_der(load_certificate(data))
+    try:
+        return _load_signer(der).der
+    except ValueError as error:
+        raise ConfigError(f"a trusted certificate can't be used: {error}") from error
 
 
 _HEX = re.compile("[0-9A-F]{20}|[0-9A-F]{64}").fullmatch
@@ -100,7 +112,7 @@ def _plain_fingerprint(text: str) -> str:
     return plain
 
 
-def _load_public_key(data: bytes) -> PublicKeyTypes:
+def _load_public_key(data: bytes) -> PublicKey:
     load = serialization.load_pem_public_key if PEM in data else serialization.load_der_public_key
     try:
         key = load(data)
@@ -108,6 +120,7 @@ def _load_public_key(data: bytes) -> PublicKeyTypes:
         raise ConfigError(f"no public key in DER or PEM form: {error}") from error
     if weakness := describe_weakness(key):
         raise ConfigError(f"a trusted public key is {weakness}")
+    assert isinstance(key, PublicKey)
     return key
 
 
@@ -137,21 +150,17 @@ def signer_of(key_info: Element | None, signature: Element, trusted: Trust, now:
     Raises:
         SignatureInvalid: it is not trusted, its certificate is not valid now, or it is not said which.
     """
-    children = children_of(key_info) if key_info is not None else []
-    certificates = [
-        inner
-        for child in children
-        if child.tag == f"{_DS}X509Data"
-        for inner in children_of(child)
-        if inner.tag == f"{_DS}X509Certificate"
-    ]
+    certificates: list[Element] = []
+    key_value = None
+    if key_info is not None:
+        key_value = key_info.find(_KEY_VALUE)
+        certificates = [each for data in key_info.iterchildren(_X509_DATA) for each in data.iterchildren(_CERTIFICATE)]
     if len(certificates) > 1 and not accept.allows("certificate-chain"):
         _refuse(f"ds:KeyInfo holds {len(certificates)} certificates, not one", certificates[1], "certificate-chain")
     if certificates:
         signer = _by_certificate(certificates[0], trusted, now, accept)
     else:
         where = key_info if key_info is not None else signature
-        key_value = next((child for child in children if child.tag == f"{_DS}KeyValue"), None)
         signer = _without_certificate(key_value, where, trusted, accept)
     if signer.certificate is not None:
         _check_time(signer.certificate, "certificate of the signer", now)
@@ -163,24 +172,41 @@ def _refuse(message: str, element: Element, switch: str) -> NoReturn:
 
 
 def _by_certificate(element: Element, trusted: Trust, now: datetime, accept: Accepted) -> Signer:
-    der = BASE64.parse(text_of(element))
+    text = text_of(element)
+    if len(text) > _LONGEST_CERTIFICATE:
+        raise invalid(f"the certificate is longer than {_LONGEST_CERTIFICATE} characters", element)
+    try:
+        signer = _signer_in(text)
+    except ValueError as error:
+        raise invalid(f"the certificate can't be used: {error}", element) from error
+    is_pinned = (
+        signer.der in trusted.certificates
+        or signer.digest in trusted.fingerprints
+        or signer.digest[-20:] in trusted.fingerprints
+        or signer.spki in trusted.public_keys
+    )
+    if not is_pinned:
+        assert signer.certificate is not None
+        _check_issuer(signer.certificate, element, trusted, now, accept)
+    return signer
+
+
+@lru_cache(maxsize=4096)
+def _signer_in(text: str) -> Signer:
+    """The signer by the certificate that somebody sent. Loading one takes longer than verifying with it."""
+    return _load_signer(BASE64.parse(text))
+
+
+def _load_signer(der: bytes) -> Signer:
     try:
         certificate = x509.load_der_x509_certificate(der)
         key = certificate.public_key()
     except _UNREADABLE as error:
-        raise invalid(f"the certificate can't be read: {error}", element) from error
+        raise ValueError(f"it can't be read: {error}") from error
     if weakness := describe_weakness(key):
-        raise invalid(f"the certificate is for {weakness}", element)
-    digest = hashlib.sha256(der).hexdigest().upper()
-    is_pinned = (
-        der in trusted.certificates
-        or digest in trusted.fingerprints
-        or digest[-20:] in trusted.fingerprints
-        or public_key_der(key) in trusted.public_keys
-    )
-    if not is_pinned:
-        _check_issuer(certificate, element, trusted, now, accept)
-    return Signer(key, certificate, der)
+        raise ValueError(f"it is for {weakness}")
+    assert isinstance(key, PublicKey)
+    return Signer(key, public_key_der(key), certificate, der, hashlib.sha256(der).hexdigest().upper())
 
 
 def _check_issuer(
@@ -188,14 +214,15 @@ def _check_issuer(
 ) -> None:
     """Whether a trusted authority issued the certificate, to be used so, to one of the names."""
     shown = fingerprint_text(certificate_der(certificate))
-    authority = next((each for each in _loaded(trusted.authorities) if _has_issued(each, certificate)), None)
-    if authority is None:
+    issuers = [each for each in _loaded(trusted.authorities) if _has_issued(each, certificate)]
+    if not issuers:
         raise invalid(
             f"the certificate {shown} ({certificate.subject.rfc4514_string()}) is not one that is trusted here: "
             "if it is the peer's, give its fingerprint to this side",
             element,
         )
-    _check_time(authority, "certificate of its authority", now)
+    valid = [each for each in issuers if _is_valid(each, now)]
+    _check_time((valid or issuers)[0], "certificate of its authority", now)
     try:
         algorithm = certificate.signature_hash_algorithm
         usage = _extension(certificate, x509.KeyUsage)
@@ -238,10 +265,14 @@ def _names_of(certificate: x509.Certificate) -> set[str]:
     return {name.lower() for name in names}
 
 
+def _is_valid(certificate: x509.Certificate, now: datetime) -> bool:
+    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+
+
 def _check_time(certificate: x509.Certificate, what: str, now: datetime) -> None:
-    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if start <= now <= end:
+    if _is_valid(certificate, now):
         return
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     trouble = f"expired at {end.isoformat()}" if now > end else f"is not valid before {start.isoformat()}"
     raise SignatureInvalid(
         f"the {what} ({certificate.subject.rfc4514_string()}) {trouble}: have a new one issued, or set the clock of "
@@ -252,13 +283,13 @@ def _check_time(certificate: x509.Certificate, what: str, now: datetime) -> None
 
 def _without_certificate(key_value: Element | None, where: Element, trusted: Trust, accept: Accepted) -> Signer:
     """The signer by a bare key in the message, or as the only one there could be."""
-    known = [Signer(each.public_key(), each, certificate_der(each)) for each in _loaded(trusted.certificates)]
-    known += [Signer(_load_public_key(each), None, None) for each in trusted.public_keys]
+    known = [_load_signer(each) for each in trusted.certificates]
+    known += [Signer(_load_public_key(each), each, None, b"", "") for each in trusted.public_keys]
     if key_value is not None:
         if not accept.allows("key-value"):
             _refuse("ds:KeyInfo holds a key but no certificate", key_value, "key-value")
         named = _numbers_in(key_value)
-        known = [signer for signer in known if _numbers_of(signer.key) == named]
+        known = [signer for signer in known if signer.key.public_numbers() == named]
         if not known:
             raise invalid(
                 "the key in ds:KeyValue is not one that is trusted here: give its certificate or public key "
@@ -269,14 +300,7 @@ def _without_certificate(key_value: Element | None, where: Element, trusted: Tru
         _refuse("the signature holds no certificate", where, "key-name")
     if len(known) != 1:
         raise invalid(f"the signature does not say its key, and {len(known)} are trusted here: give one", where)
-    signer = known[0]
-    if weakness := describe_weakness(signer.key):
-        raise invalid(f"the trusted certificate is for {weakness}", where)
-    return signer
-
-
-def _numbers_of(key: PublicKeyTypes) -> object:
-    return key.public_numbers() if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) else None
+    return known[0]
 
 
 def _numbers_in(key_value: Element) -> object:

@@ -32,7 +32,7 @@ from pyopenadr.v2.signature.algorithm import (
     invalid,
     verify_bytes,
 )
-from pyopenadr.v2.signature.key import fingerprint_text, public_key_der
+from pyopenadr.v2.signature.key import fingerprint_text
 from pyopenadr.v2.signature.signing import LONGEST_NONCE
 from pyopenadr.v2.signature.switch import Accepted
 from pyopenadr.v2.signature.trust import Trust, signer_of
@@ -48,6 +48,9 @@ __all__ = ["DEFAULT_WINDOW", "Verified", "verify"]
 DEFAULT_WINDOW = timedelta(seconds=60)
 _DS = f"{{{PREFIXES['ds']}}}"
 _DSP = f"{{{PREFIXES['dsp']}}}"
+_SIGNATURE, _KEY_INFO = f"{_DS}Signature", f"{_DS}KeyInfo"
+_PROPERTY_PATH = (f"{_DS}SignatureProperties", f"{_DS}SignatureProperty", f"{_DSP}ReplayProtect")
+_REPLAY_PARTS = [f"{_DSP}timestamp", f"{_DSP}nonce"]
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,9 +125,9 @@ def verify(
         nonce=nonce,
         timestamp=timestamp,
         expires=timestamp + window,
-        public_key=public_key_der(signer.key),
-        certificate=signer.der,
-        fingerprint=fingerprint_text(signer.der) if signer.der is not None else None,
+        public_key=signer.spki,
+        certificate=signer.der or None,
+        fingerprint=fingerprint_text(signer.der) if signer.der else None,
         accepted=tuple(accepted.used),
     )
 
@@ -159,10 +162,10 @@ def _parts_of(root: Element, payload: Payload) -> _Parts:
             rule="514",
         )
     signature, signed_object = children_of(root)
-    if signature.tag != f"{_DS}Signature":  # it stood last, which a leniency rule allowed
+    if signature.tag != _SIGNATURE:  # it stood last, which a leniency rule allowed
         signature, signed_object = signed_object, signature
     info, value, *rest = children_of(signature)
-    key_info = rest.pop(0) if rest and rest[0].tag == f"{_DS}KeyInfo" else None
+    key_info = rest.pop(0) if rest and rest[0].tag == _KEY_INFO else None
     if len(rest) != 1:
         where = rest[1] if rest else signature
         raise invalid(f"the signature must have one ds:Object, with its ReplayProtect, not {len(rest)}", where)
@@ -184,7 +187,7 @@ def _methods(info: Element, accepted: Accepted) -> tuple[Canonical, Method]:
 
 def _algorithm(element: Element) -> str:
     """The URI of an algorithm; none of ours has parameters."""
-    if len(children_of(element)) or text_of(element).strip(XML_SPACE):
+    if len(element) or (element.text or "").strip(XML_SPACE):
         raise invalid(f"{name_of(str(element.tag))} must not hold parameters", element)
     return element.get("Algorithm", "")
 
@@ -270,7 +273,7 @@ def _properties_of(parts: _Parts) -> tuple[Element, Element, Element]:
     """SignatureProperties, SignatureProperty and ReplayProtect: each alone in the one before."""
     found: list[Element] = []
     holder = parts.object
-    for tag in (f"{_DS}SignatureProperties", f"{_DS}SignatureProperty", f"{_DSP}ReplayProtect"):
+    for tag in _PROPERTY_PATH:
         children = children_of(holder)
         if [child.tag for child in children] != [tag]:
             raise invalid(f"{name_of(str(holder.tag))} must hold one {name_of(tag)} and nothing else", holder)
@@ -298,7 +301,7 @@ def _check_digest(reference: _Reference, data: bytes, limits: Limits) -> None:
 def _without_signature(data: bytes, limits: Limits, canonical: Canonical) -> bytes:
     """The canonical form of the document without its signature, made on a tree of its own."""
     root = parse(data, limits)
-    signature = next(child for child in root if child.tag == f"{_DS}Signature")
+    signature = next(child for child in root if child.tag == _SIGNATURE)
     before = signature.getprevious()
     if before is not None:
         before.tail = (before.tail or "") + (signature.tail or "")
@@ -326,7 +329,7 @@ def _parse_timestamp(text: str) -> datetime:
 def _replay_protect(parts: _Parts, now: datetime, window: timedelta) -> tuple[datetime, str]:
     *_, protect = _properties_of(parts)
     children = children_of(protect)
-    if [child.tag for child in children] != [f"{_DSP}timestamp", f"{_DSP}nonce"] or children_of(children[0]):
+    if [child.tag for child in children] != _REPLAY_PARTS or children_of(children[0]):
         raise invalid("dsp:ReplayProtect must hold dsp:timestamp and dsp:nonce", protect)
     stamp, nonce_element = children
     try:

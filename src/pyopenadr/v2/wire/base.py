@@ -37,7 +37,7 @@ class Opaque(msgspec.Struct, frozen=True):
     root: str | None = None
 
 
-class Variant(msgspec.Struct, frozen=True):
+class Variant(msgspec.Struct, frozen=True, eq=False):
     """One member of a substitution group.
 
     `tag` is its element; `content` a wire class, or the path below it of a plain float. `constants` are fields that
@@ -50,7 +50,7 @@ class Variant(msgspec.Struct, frozen=True):
     fields: tuple[tuple[str, str, Kind | type[Wire] | Opaque], ...] = ()
 
 
-class Choice(msgspec.Struct, frozen=True):
+class Choice(msgspec.Struct, frozen=True, eq=False):
     """A substitution group: exactly one of these elements stands there."""
 
     head: str

@@ -1,0 +1,8 @@
+"""The running client: a VEN in manual or in auto mode."""
+
+from pyopenadr.ven.client import OpenADRClient
+from pyopenadr.ven.event import EventReply
+from pyopenadr.ven.handler import HandlerFailed
+from pyopenadr.ven.manual import Exchange
+
+__all__ = ["EventReply", "Exchange", "HandlerFailed", "OpenADRClient"]

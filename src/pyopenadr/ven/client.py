@@ -1,0 +1,287 @@
+"""`OpenADRClient`: a VEN for OpenADR 2.0b over simple HTTP, in pull mode."""
+
+from __future__ import annotations
+
+import asyncio
+import random as randomness
+from collections.abc import Callable, Generator, Iterable, Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from pyopenadr.clock import Clock, SystemClock
+from pyopenadr.model import OptType, Signal, Span
+from pyopenadr.transport.http import HttpTransport
+from pyopenadr.transport.port import Transport
+from pyopenadr.v2.ven import KnownEvent, VenScope, executed_span
+from pyopenadr.ven.backoff import Draw
+from pyopenadr.ven.handler import Handler, HandlerSlot, handler_of
+from pyopenadr.ven.journal import Journal
+from pyopenadr.ven.manual import ManualMode
+from pyopenadr.ven.part import Settings, assemble, interval
+from pyopenadr.ven.registration import Identity, Registrar
+from pyopenadr.ven.session import DEFAULT_LENIENCY, Session
+
+if TYPE_CHECKING:
+    from pyopenadr.v2.signature import SigningKey
+
+__all__ = ["OpenADRClient"]
+
+
+class OpenADRClient(ManualMode):
+    """A VEN.
+
+    Manual mode: `create_party_registration()` once, then `poll()` and whatever else you like. Auto mode: set the
+    handlers and `await client.run()`; or set `auto_polling = True`, and `async with client:` polls in the background.
+
+    Handlers may be plain functions (they run in a thread) or coroutine functions. They are given as an argument,
+    assigned (`client.on_event = f`), set by decorator (`@client.on_event`), or defined in a subclass.
+    """
+
+    on_event = HandlerSlot()
+    """Called with each new version of an event (`model.Event`), also when it is cancelled (`event.cancelled`).
+    Returns "optIn", "optOut", or an `EventReply`, which sets the contents of the oadrCreatedEvent. For a cancelled
+    event what it returns is not used. If it fails or takes too long, the answer is `default_opt`."""
+
+    on_report = HandlerSlot()
+    """Called with each report (`model.Report`) that the VTN sends. The VTN gets its acknowledgement when it returns;
+    if it fails or takes too long, the VTN is told that the report was not taken (500)."""
+
+    next_report = HandlerSlot()
+    """Called with a `model.ReportRequest` each time a report without a source is due. Returns the readings: a list of
+    `model.Reading`, or a mapping from rID to number or `ResourceStatus`; None reports that there is no valid value.
+    They leave as oadrUpdateReport."""
+
+    wanted_reports = HandlerSlot()
+    """Called with the VTN's capabilities when it has told them. Returns the `model.ReportRequest`s to ask for."""
+
+    def __init__(
+        self,
+        ven_name: str,
+        vtn_url: str,
+        *,
+        ven_id: str | None = None,
+        registration_id: str | None = None,
+        vtn_id: str | None = None,
+        auto_polling: bool = False,
+        on_event: Handler | None = None,
+        on_report: Handler | None = None,
+        next_report: Handler | None = None,
+        wanted_reports: Handler | None = None,
+        default_opt: OptType | str = OptType.OUT,
+        handler_timeout_s: float = 30.0,
+        poll_interval: timedelta | float | None = None,
+        jitter: float = 0.1,
+        query_first: bool = False,
+        register_again_after: timedelta | float = 60.0,
+        market_contexts: Iterable[str] | None = None,
+        group_ids: Iterable[str] = (),
+        group_names: Iterable[str] = (),
+        resource_ids: Iterable[str] = (),
+        party_ids: Iterable[str] = (),
+        device_classes: Iterable[str] = (),
+        supports: Callable[[Signal], bool] | None = None,
+        leniency: Iterable[str] = DEFAULT_LENIENCY,
+        timeout_s: float = 30.0,
+        cert: str | None = None,
+        key: str | None = None,
+        ca_file: str | None = None,
+        signing_key: SigningKey | None = None,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+        random: Draw | None = None,
+    ) -> None:
+        """Make a client; nothing is sent yet.
+
+        Args:
+            ven_name: the name under which the VTN knows this VEN.
+            vtn_url: the VTN's address; `/OpenADR2/Simple/2.0b` is added if it does not end in it.
+            ven_id: the VEN's id if it was agreed upon beforehand. With `registration_id` too the VEN counts as
+                registered. `vtn_id` is checked against incoming events.
+            auto_polling: whether `async with` starts auto mode. It can be set later, too.
+            default_opt: the answer to events where `on_event` is missing, fails or takes too long. "optOut", because
+                a VTN must not count on a load that nobody has taken off.
+            handler_timeout_s: how long a handler may take.
+            poll_interval: how often to poll (seconds, if a number); None means as often as the VTN asks.
+            jitter: the share by which a wait is lengthened at random, at most.
+            query_first: whether auto mode sends oadrQueryRegistration before it registers.
+            register_again_after: how long to wait before registering anew when the VTN has ended the registration.
+            market_contexts: the programmes whose events are taken; None takes all.
+            group_ids, group_names, resource_ids, party_ids, device_classes: what an event may be aimed at. If nothing
+                is given, every target is taken that does not name another VEN.
+            supports: decides whether a signal can be followed; None: whatever the standard allows.
+            leniency: the deviations that are taken from the VTN, see `pyopenadr.v2.leniency.RULES`.
+            timeout_s, cert, key, ca_file: see `HttpTransport`; not used if `transport` is given.
+            signing_key: signs every message (high security).
+            transport, clock, random: the parts that talk to the network, tell the time and draw lots.
+
+        Raises:
+            ConfigError: a setting is wrong.
+        """
+        settings = Settings(
+            scope=VenScope(
+                ven_id="",
+                market_contexts=None if market_contexts is None else frozenset(market_contexts),
+                group_ids=frozenset(group_ids),
+                group_names=frozenset(group_names),
+                resource_ids=frozenset(resource_ids),
+                party_ids=frozenset(party_ids),
+                device_classes=frozenset(device_classes),
+                supports=supports,
+            ),
+            default_opt=default_opt,
+            handler_timeout_s=handler_timeout_s,
+            poll_interval=poll_interval,
+            jitter=jitter,
+            query_first=query_first,
+            register_again_after=register_again_after,
+        )
+        clock = clock if clock is not None else SystemClock()
+        draw: Draw = random if random is not None else randomness.SystemRandom()
+        if transport is None:
+            transport = HttpTransport(timeout_s=timeout_s, cert=cert, key=key, ca_file=ca_file)
+        identity = Identity(ven_name=ven_name, ven_id=ven_id, registration_id=registration_id, vtn_id=vtn_id)
+        journal = Journal(lambda: identity.ven_id or ven_name)
+        session = Session(
+            vtn_url, transport, clock=clock, draw=draw, journal=journal, leniency=leniency, signing_key=signing_key
+        )
+        own_interval = None if poll_interval is None else interval("poll_interval", poll_interval)
+        registrar = Registrar(identity, session, clock=clock, journal=journal, poll_interval=own_interval)
+        super().__init__(
+            assemble(
+                settings,
+                clock=clock,
+                draw=draw,
+                journal=journal,
+                session=session,
+                registrar=registrar,
+                handler=lambda name: handler_of(self, name),
+            )
+        )
+        self.ven_name = ven_name
+        self.auto_polling = auto_polling
+        self._set_handlers(
+            on_event=on_event, on_report=on_report, next_report=next_report, wanted_reports=wanted_reports
+        )
+        self._stop: asyncio.Future[None] | None = None
+        self._ended: asyncio.Future[None] | None = None
+        self._background: asyncio.Task[None] | None = None
+
+    def _set_handlers(self, **handlers: Handler | None) -> None:
+        for name, handler in handlers.items():
+            if handler is not None:
+                setattr(self, name, handler)
+
+    # -- what the client knows -----------------------------------------------------------------------------------
+
+    @property
+    def ven_id(self) -> str | None:
+        """The VEN's id, once the VTN has given it."""
+        return self._parts.registrar.identity.ven_id
+
+    @property
+    def registration_id(self) -> str | None:
+        """The registration's id, once the VTN has given it."""
+        return self._parts.registrar.identity.registration_id
+
+    @property
+    def vtn_id(self) -> str | None:
+        """The VTN's id, once it has told it."""
+        return self._parts.registrar.identity.vtn_id
+
+    @property
+    def poll_interval(self) -> timedelta:
+        """How often auto mode polls."""
+        return self._parts.registrar.poll_interval
+
+    @property
+    def running(self) -> bool:
+        """Whether auto mode is at work."""
+        return self._ended is not None and not self._ended.done()
+
+    @property
+    def events(self) -> Mapping[str, KnownEvent]:
+        """The events of auto mode by their id, each with our answer and the random offset of its start."""
+        return self._parts.events.events
+
+    @property
+    def unsent(self) -> int:
+        """How many messages wait because the VTN could not be reached."""
+        return len(self._parts.outbox)
+
+    def executed_span(self, event_id: str) -> Span:
+        """When this VEN executes the event: its active period, moved by the random offset (2.0b rule 30)."""
+        known = self._parts.events.known[event_id]
+        return executed_span(known.event, known.offset)
+
+    # -- auto mode -----------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Auto mode: register, then poll and handle whatever comes, until `stop()`. No failure ends it."""
+        if self._ended is not None and not self._ended.done():
+            await asyncio.shield(self._ended)
+            return
+        loop = asyncio.get_running_loop()
+        stop, ended = loop.create_future(), loop.create_future()
+        self._stop, self._ended = stop, ended
+        main = self._parts.crew.spawn(self._parts.loop.run(), "polling")
+        try:
+            await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            try:
+                await self._wind_down()
+            finally:
+                ended.set_result(None)
+
+    def stop(self) -> Ending:
+        """End auto mode. What is on its way is let through; what waits is not sent any more.
+
+        May be called from anywhere, also from a handler or another thread. `await client.stop()`, in the event loop,
+        waits until all has ended.
+        """
+        stop, ended = self._stop, self._ended
+        if stop is not None and ended is not None and not ended.done():
+            stop.get_loop().call_soon_threadsafe(_finish, stop)
+        return Ending(ended)
+
+    async def close(self) -> None:
+        """End auto mode if it runs, and close all connections."""
+        await self.stop()
+        if self._background is not None:
+            background, self._background = self._background, None
+            await asyncio.wait({background})
+        await self._wind_down()
+
+    async def __aenter__(self) -> Self:
+        if self.auto_polling:
+            self._background = asyncio.get_running_loop().create_task(self.run(), name="pyopenadr client")
+            await asyncio.sleep(0)  # from here on it runs
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _wind_down(self) -> None:
+        if self.unsent:
+            self._parts.journal.warning(f"the client stops with {self.unsent} messages that the VTN did not get")
+        await self._parts.crew.close()
+        self._parts.events.clear_tasks()
+        await self._parts.session.transport.close()
+
+
+class Ending:
+    """Awaited, it waits until the client has stopped. Nobody has to."""
+
+    def __init__(self, ended: asyncio.Future[None] | None) -> None:
+        self._ended = ended
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if self._ended is not None and not self._ended.done():
+            yield from asyncio.shield(self._ended).__await__()
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,209 @@
+"""Auto mode: register, exchange METADATA, fetch the events, and then poll for ever, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any
+
+from pyopenadr.clock import Clock
+from pyopenadr.errors import OpenADRError, PeerRefused, RemoteProtocolError, WireError
+from pyopenadr.v2 import wire
+from pyopenadr.ven.backoff import Backoff, Draw
+from pyopenadr.ven.dispatch import Dispatcher
+from pyopenadr.ven.journal import Journal
+from pyopenadr.ven.outbox import Outbox, may_succeed_later
+from pyopenadr.ven.registration import DEFAULT_POLL_INTERVAL, Registrar, State
+from pyopenadr.ven.session import Session, asks_to_register
+
+__all__ = ["Loop"]
+
+MOST_IN_A_ROW = 100
+"""How many messages are fetched without a pause, in case a VTN's queue never runs empty."""
+MOST_BOOTSTRAP_TRIES = 3
+"""How often a step of the bootstrap is tried that the VTN answers with an error, before the rest goes on without."""
+LEAST_CAP_S, MOST_CAP_S = 10.0, 300.0
+"""The longest wait after failures is the poll interval, but within these bounds."""
+
+
+class Loop:
+    """The heart of auto mode. Nothing but cancellation ends `run`.
+
+    `jitter` lengthens each wait by up to that share of it, so that many VENs don't all poll at the same instant.
+    `again_after` is how long to wait before registering anew when the VTN has ended the registration.
+    """
+
+    def __init__(
+        self,
+        *,
+        registrar: Registrar,
+        dispatcher: Dispatcher,
+        session: Session,
+        outbox: Outbox,
+        clock: Clock,
+        draw: Draw,
+        journal: Journal,
+        jitter: float,
+        query_first: bool,
+        again_after: timedelta,
+    ) -> None:
+        self._registrar = registrar
+        self._dispatcher = dispatcher
+        self._session = session
+        self._outbox = outbox
+        self._clock = clock
+        self._draw = draw
+        self._journal = journal
+        self._jitter = jitter
+        self._query_first = query_first
+        self._again_after = again_after
+        self._backoff = Backoff(draw)
+        self._served: int | None = None
+        self._step = 0
+        self._tries = 0
+
+    async def run(self) -> None:
+        """Poll for ever."""
+        if self._registrar.count == 0 and self._registrar.state is State.REGISTERED:
+            # The ids come from the configuration; the VTN confirms them and says how often to poll.
+            self._registrar.state = State.STALE
+        self._served = None
+        while True:
+            wait = await self._cycle()
+            await self._clock.sleep(wait)
+
+    async def _cycle(self) -> float:
+        """Everything that is due now; the seconds until the next time."""
+        try:
+            if self._dispatcher.cancelled:
+                self._dispatcher.cancelled = False
+                await self._clock.sleep(self._again_after.total_seconds())
+            if self._registrar.state is State.ENDED:
+                return DEFAULT_POLL_INTERVAL.total_seconds()
+            await self._register()
+            await self._bootstrap()
+            await self._drain()
+        except OpenADRError as error:
+            return self._failed(error)
+        except Exception:  # noqa: BLE001 - a bug must not end polling, the more so as events may be running
+            self._journal.exception("polling failed by a bug in pyopenadr; it goes on")
+            return self._backoff.next()
+        self._backoff.reset()
+        interval = self._registrar.poll_interval.total_seconds()
+        return interval * (1.0 + self._jitter * self._draw.random())
+
+    def _failed(self, error: OpenADRError) -> float:
+        if asks_to_register(error):
+            self._registrar.state = State.NONE
+        longest = DEFAULT_POLL_INTERVAL.total_seconds()
+        if self._registrar.state is State.REGISTERED:
+            longest = min(max(self._registrar.poll_interval.total_seconds(), LEAST_CAP_S), MOST_CAP_S)
+        self._backoff.most_s = self._outbox.most_wait_s = longest
+        wait = self._backoff.next(getattr(error, "retry_after_s", None))
+        hint = "; what the VTN sent is no valid OpenADR 2.0b message" if isinstance(error, WireError) else ""
+        self._journal.warning(f"{error}{hint}; next try in {wait:.1f} s")
+        return wait
+
+    # -- the way to a registration -------------------------------------------------------------------------------
+
+    async def _register(self) -> None:
+        registrar = self._registrar
+        if registrar.state is State.NONE:
+            if self._query_first:
+                reply = await registrar.query()
+                offered = ", ".join(f"{p.profile_name} over {'/'.join(p.transports)}" for p in reply.profiles)
+                self._journal.info(f"VTN {reply.vtn_id!r} offers {offered}")
+            await registrar.register(anew=True)
+        elif registrar.state is State.STALE:
+            try:
+                await registrar.register(anew=False)
+            except PeerRefused as error:
+                if error.code.startswith("4"):
+                    registrar.state = State.NONE  # it does not know our ids: without them, next time
+                raise
+
+    async def _bootstrap(self) -> None:
+        """What has to follow a new registration, in this order (2.0b rules 309, 405)."""
+        if self._served != self._registrar.count:
+            self._served = self._registrar.count
+            self._step = self._tries = 0
+        steps: list[tuple[str, Callable[[], Coroutine[Any, Any, Any]]]] = [
+            ("the exchange of METADATA", self._dispatcher.reporter.register),
+            ("the request for events", self.request_event),
+        ]
+        while self._step < len(steps):
+            subject, work = steps[self._step]
+            await self._try(subject, work)
+            self._step += 1
+            self._tries = 0
+
+    async def _try(self, subject: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Do a step of the bootstrap. What the VTN will not have is left out, so that it does not stop the rest."""
+        try:
+            await work()
+        except OpenADRError as error:
+            was_answered = not may_succeed_later(error) or getattr(error, "status", 0) is not None
+            self._tries += was_answered
+            if asks_to_register(error) or (may_succeed_later(error) and self._tries < MOST_BOOTSTRAP_TRIES):
+                raise
+            self._journal.error(f"{subject} failed, and polling goes on without: {error}")
+
+    async def request_event(self, reply_limit: int | None = None) -> wire.Message | None:
+        """Fetch all events, and have them handled (2.0b rules 27, 405)."""
+        message = wire.OadrRequestEvent(
+            request_id=self._session.new_id(), ven_id=self._registrar.ven_id, reply_limit=reply_limit
+        )
+        reply = await self._session.tell("EiEvent", message, wire.OadrDistributeEvent)
+        if isinstance(reply, wire.OadrDistributeEvent):
+            await self.handle(reply, reply_limit)
+        return reply
+
+    # -- polling -------------------------------------------------------------------------------------------------
+
+    async def poll(self) -> wire.Message:
+        """Ask for one message.
+
+        Raises:
+            PeerRefused: the VTN answered with an error. If it doesn't know us any more, that is noted.
+        """
+        try:
+            return await self._session.ask("OadrPoll", wire.OadrPoll(ven_id=self._registrar.ven_id), wire.Message)
+        except PeerRefused as error:
+            if error.code in ("452", "463"):
+                self._registrar.state = State.NONE
+            raise
+
+    async def _drain(self) -> None:
+        """Poll until there is nothing more (2.0b rule 500)."""
+        repeated = False
+        for _ in range(MOST_IN_A_ROW):
+            message = await self.poll()
+            if isinstance(message, wire.OadrResponse):
+                return
+            news = await self.handle(message)
+            if self._registrar.state is not State.REGISTERED:
+                await self._register_again()
+                return
+            if isinstance(message, wire.OadrDistributeEvent) and not news:
+                if repeated:
+                    return  # a VTN that answers each poll with the same list
+                repeated = True
+        self._journal.warning(f"the VTN had {MOST_IN_A_ROW} messages in a row: the rest comes with the next poll")
+
+    async def _register_again(self) -> None:
+        if self._registrar.state is State.STALE:
+            await self._register()
+
+    async def handle(self, message: wire.Message, reply_limit: int | None = None) -> bool:
+        """Have one message handled. Whatever goes wrong with it does not keep the next one from being fetched."""
+        try:
+            return await self._dispatcher.handle(message, reply_limit=reply_limit)
+        except RemoteProtocolError as error:
+            self._journal.warning(f"{message.message_type} is passed over: {error}")
+        except OpenADRError as error:
+            if asks_to_register(error):
+                raise
+            self._journal.error(f"{message.message_type} could not be handled: {error}")
+        except Exception:  # noqa: BLE001 - a bug in the handling of one message must not end polling
+            self._journal.exception(f"{message.message_type} could not be handled; this is a bug in pyopenadr")
+        return True

@@ -1,0 +1,292 @@
+"""Manual mode: one method for each request that a VEN can make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pyopenadr.errors import ConfigError, LocalProtocolError
+from pyopenadr.model import Capability, DataPoint, Duration, Opt, OptType, ReportRequest, Span, Target
+from pyopenadr.v2 import wire
+from pyopenadr.v2.bridge import lower_opt
+from pyopenadr.v2.faults import response
+from pyopenadr.v2.profile import B
+from pyopenadr.v2.ven import created_event
+from pyopenadr.ven.handler import Handler
+from pyopenadr.ven.part import Parts
+from pyopenadr.ven.registration import State
+from pyopenadr.ven.report import Offer
+
+__all__ = ["Exchange", "ManualMode"]
+
+
+class Exchange(NamedTuple):
+    """What came back: the message's type, such as `oadrResponse`, and its contents as a dict of native types.
+
+    An empty body, which some answers may have, is `("", {})`.
+    """
+
+    message_type: str
+    payload: dict[str, Any]
+
+
+class ManualMode:
+    """The requests of a VEN. Each returns the VTN's answer, and raises if the request failed:
+
+    `PeerRefused` if the VTN answered with an error code, `TransportError` if it could not be reached or answered with
+    an HTTP error, `WireError` if its answer is no message, `RemoteProtocolError` if it is a wrong one, and
+    `LocalProtocolError` if it is us who must not ask that.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._delivered: dict[str, tuple[int, str]] = {}
+
+    @property
+    def running(self) -> bool:
+        """Whether auto mode is at work."""
+        return False
+
+    @property
+    def registered(self) -> bool:
+        """Whether there is a registration."""
+        return self._parts.registrar.state in (State.REGISTERED, State.STALE)
+
+    # -- registration -------------------------------------------------------------------------------
+
+    async def query_registration(self) -> Exchange:
+        """Ask what the VTN supports (oadrQueryRegistration). Like every request, raises if it fails."""
+        return _native(await self._parts.registrar.query())
+
+    async def create_party_registration(self) -> Exchange:
+        """Register, or confirm the registration there is (oadrCreatePartyRegistration).
+
+        `ven_id` and `registration_id` are kept. After a cancellation this starts anew.
+
+        Raises:
+            PeerRefused: the VTN will not have this VEN; `code` and `description` say why.
+            TransportError: it could not be reached.
+        """
+        return _native(await self._parts.registrar.register(anew=not self.registered))
+
+    async def cancel_party_registration(self) -> Exchange:
+        """End the registration (oadrCancelPartyRegistration). Auto mode then waits until you register again."""
+        reply = await self._parts.registrar.cancel()
+        self._parts.dispatcher.forget()
+        self._parts.registrar.state = State.ENDED
+        return _native(reply)
+
+    # -- polling and events -------------------------------------------------------------------------
+
+    async def poll(self) -> Exchange:
+        """Fetch one message (oadrPoll): `("oadrResponse", {…})` if there is none.
+
+        While auto mode runs, the message is handled as well, like those that auto mode fetches itself.
+
+        Raises:
+            PeerRefused: the VTN answered with an error code (463: not registered).
+            TransportError: it could not be reached, or answered with an HTTP error.
+            WireError: it answered with something else than a message.
+        """
+        message = await self._parts.loop.poll()
+        if self.running:
+            await self._parts.loop.handle(message)
+        return self._noted(message)
+
+    async def handle(self, message_type: str, payload: Mapping[str, Any]) -> None:
+        """Do with a message that `poll` gave what auto mode does: call handlers, answer, serve report requests."""
+        kind = next((kind for kind in B.messages if kind.tag == f"oadr:{message_type}"), None)
+        if kind is None:
+            raise LocalProtocolError(f"there is no message {message_type!r} in OpenADR 2.0b")
+        await self._parts.dispatcher.handle(kind.from_dict(payload))
+
+    async def request_event(self, reply_limit: int | None = None) -> Exchange:
+        """Fetch the events there are (oadrRequestEvent), at most `reply_limit` of them."""
+        if self.running:
+            return _native(await self._parts.loop.request_event(reply_limit))
+        message = wire.OadrRequestEvent(
+            request_id=self._parts.session.new_id(), ven_id=self._parts.registrar.ven_id, reply_limit=reply_limit
+        )
+        return self._noted(await self._parts.session.tell("EiEvent", message, wire.OadrDistributeEvent))
+
+    async def created_event(
+        self,
+        event_id: str,
+        opt_type: OptType | str,
+        *,
+        modification_number: int | None = None,
+        request_id: str | None = None,
+        response_code: str = "200",
+        response_description: str | None = None,
+    ) -> Exchange:
+        """Answer an event, or change the answer (oadrCreatedEvent).
+
+        The event's number and the requestID of the message that brought it are known if this client fetched it.
+        """
+        number, request = self._version_of(event_id, modification_number)
+        answer = wire.EventResponse(
+            response_code=response_code,
+            response_description=response("", response_code, response_description).response_description,
+            request_id=request if request_id is None else request_id,
+            event_id=event_id,
+            modification_number=number,
+            opt_type=OptType(opt_type),
+        )
+        reply = await self._parts.session.tell("EiEvent", created_event(self._parts.registrar.ven_id, [answer]))
+        self._parts.events.opted(event_id, OptType(opt_type))
+        return _native(reply)
+
+    def _version_of(self, event_id: str, modification_number: int | None) -> tuple[int, str]:
+        """The event's number, and the requestID of the message that brought it."""
+        number, request_id = self._delivered.get(event_id, (None, ""))
+        if (known := self._parts.events.known.get(event_id)) is not None:
+            number, request_id = known.event.modification_number, known.request_id
+        number = number if modification_number is None else modification_number
+        if number is None:
+            raise LocalProtocolError(f"event {event_id!r} is unknown: fetch it, or give its modification_number")
+        return number, request_id
+
+    def _noted(self, message: wire.Message | None) -> Exchange:
+        if isinstance(message, wire.OadrDistributeEvent):
+            self._delivered = {
+                event.event_descriptor.event_id: (event.event_descriptor.modification_number, message.request_id)
+                for event in message.events
+            }
+        return _native(message)
+
+    # -- opts ---------------------------------------------------------------------------------------
+
+    async def create_opt(
+        self,
+        opt_type: OptType | str,
+        *,
+        opt_reason: str = "notParticipating",
+        opt_id: str | None = None,
+        availability: Sequence[Span] = (),
+        event_id: str | None = None,
+        modification_number: int | None = None,
+        market_context: str | None = None,
+        target: Target | None = None,
+        device_classes: Sequence[str] = (),
+    ) -> Exchange:
+        """Tell when this VEN is available, or its word on one event (oadrCreateOpt, 2.0b rules 200 to 211).
+
+        Give either `availability` or `event_id`. The reply's `opt_id` is what `cancel_opt` takes.
+        """
+        if event_id is not None:
+            modification_number, _ = self._version_of(event_id, modification_number)
+        opt = Opt(
+            opt_id=opt_id if opt_id is not None else self._parts.session.new_id(),
+            ven_id=self._parts.registrar.ven_id,
+            opt_type=OptType(opt_type),
+            opt_reason=opt_reason,
+            created_date_time=self._parts.clock.now(),
+            market_context=market_context,
+            availability=tuple(availability),
+            event_id=event_id,
+            modification_number=modification_number,
+            target=target if target is not None else Target(ven_ids=(self._parts.registrar.ven_id,)),
+            device_classes=tuple(device_classes),
+        )
+        message = lower_opt(opt, self._parts.session.new_id())
+        return _native(await self._parts.session.tell("EiOpt", message, wire.OadrCreatedOpt))
+
+    async def cancel_opt(self, opt_id: str) -> Exchange:
+        """Take an availability back (oadrCancelOpt); not for opts on one event (2.0b rule 211)."""
+        message = wire.OadrCancelOpt(
+            request_id=self._parts.session.new_id(), opt_id=opt_id, ven_id=self._parts.registrar.ven_id
+        )
+        return _native(await self._parts.session.tell("EiOpt", message, wire.OadrCanceledOpt))
+
+    # -- reports -------------------------------------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> tuple[Capability, ...]:
+        """The reports that this VEN offers."""
+        return self._parts.reporter.capabilities
+
+    @property
+    def report_requests(self) -> Mapping[str, ReportRequest]:
+        """What the VTN has asked for and still expects, by reportRequestID."""
+        return self._parts.reporter.requests
+
+    @property
+    def vtn_capabilities(self) -> tuple[Capability, ...]:
+        """The reports that the VTN offers."""
+        return self._parts.requester.capabilities
+
+    def add_report(
+        self,
+        report_name: str = "TELEMETRY_USAGE",
+        *,
+        points: Sequence[DataPoint],
+        report_specifier_id: str | None = None,
+        duration: Duration = timedelta(hours=1),
+        source: Handler | None = None,
+    ) -> str:
+        """Offer a report; its reportSpecifierID. The VTN hears of it with `register_reports()`.
+
+        Args:
+            report_name: TELEMETRY_USAGE, TELEMETRY_STATUS, HISTORY_USAGE, or a name of yours with `x-`.
+            points: what can be measured. The sampling rate of telemetry, where you leave it out, is once a second at
+                most and once per `duration` at least.
+            duration: how much data is kept.
+            source: gives the values: called with an rID for that data point's value, or without an argument for all
+                at once as a mapping from rID; for a HISTORY report with the `ReportRequest`. Without a source
+                `next_report` is asked, and without that the report is yours to send by `update_report()`.
+        """
+        specifier = report_specifier_id if report_specifier_id is not None else self._parts.session.new_id()
+        if specifier in self._parts.reporter.offers:
+            raise ConfigError(f"there is a report {specifier!r} already: give another report_specifier_id")
+        if not points or len({point.r_id for point in points}) != len(points):
+            raise ConfigError("points must hold at least one data point, and each rID only once")
+        if report_name.startswith("TELEMETRY_"):
+            points = [_with_sampling_rate(point, duration) for point in points]
+        capability = Capability(
+            report_specifier_id=specifier,
+            report_name=report_name,
+            duration=duration,
+            points=tuple(points),
+            created_date_time=self._parts.clock.now(),
+        )
+        self._parts.reporter.offers[specifier] = Offer(capability=capability, source=source)
+        return specifier
+
+    async def register_reports(self) -> Exchange:
+        """Tell the VTN all reports of `add_report` (oadrRegisterReport), and begin with what it asks for at once."""
+        return _native(await self._parts.reporter.register())
+
+    async def update_report(self, report_request_id: str, values: object) -> Exchange:
+        """Send values for one of `report_requests` (oadrUpdateReport).
+
+        `values` is what `next_report` may return: readings, or a mapping from rID to value.
+        """
+        return _native(await self._parts.reporter.update(report_request_id, values))
+
+    async def create_report(self, requests: Sequence[ReportRequest]) -> Exchange:
+        """Ask the VTN for reports out of `vtn_capabilities` (oadrCreateReport); they arrive in `on_report`."""
+        return _native(await self._parts.requester.create(requests))
+
+    async def cancel_report(self, report_request_ids: Sequence[str], *, report_to_follow: bool = False) -> Exchange:
+        """End reports of the VTN (oadrCancelReport); with `report_to_follow` it sends each one a last time."""
+        return _native(await self._parts.requester.cancel(report_request_ids, report_to_follow))
+
+    async def send(self, service: str, message: wire.Message) -> Exchange:
+        """Send any message of `pyopenadr.v2.wire` to a service, such as `EiReport`; its reply, whatever it is."""
+        return _native(await self._parts.session.tell(service, message, wire.Message))
+
+
+def _native(message: wire.Message | None) -> Exchange:
+    return Exchange("", {}) if message is None else Exchange(message.message_type, message.to_dict())
+
+
+def _with_sampling_rate(point: DataPoint, longest: Duration) -> DataPoint:
+    """The same point with the sampling rate that telemetry must have (2.0b rules 312, 333)."""
+    return msgspec.structs.replace(
+        point,
+        min_period=timedelta(seconds=1) if point.min_period is None else point.min_period,
+        max_period=longest if point.max_period is None else point.max_period,
+    )

@@ -1,0 +1,177 @@
+"""The parts of one client and how they are put together. Two clients have no part in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import msgspec
+
+from pyopenadr.clock import Clock
+from pyopenadr.errors import ConfigError, OpenADRError
+from pyopenadr.model import OptType
+from pyopenadr.model.time import ZERO
+from pyopenadr.v2.ven import VenScope
+from pyopenadr.ven.backoff import Draw
+from pyopenadr.ven.dispatch import Dispatcher
+from pyopenadr.ven.event import EventBook
+from pyopenadr.ven.handler import Caller, Handler
+from pyopenadr.ven.journal import Journal
+from pyopenadr.ven.loop import Loop
+from pyopenadr.ven.outbox import Outbox
+from pyopenadr.ven.registration import Registrar, State
+from pyopenadr.ven.report import Reporter
+from pyopenadr.ven.requester import Requester
+from pyopenadr.ven.session import Session
+from pyopenadr.ven.task import Crew
+
+__all__ = ["Parts", "Settings", "assemble"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What can be set about a client's behaviour; `OpenADRClient` explains it.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+
+    scope: VenScope
+    default_opt: OptType | str
+    handler_timeout_s: float
+    poll_interval: timedelta | float | None
+    jitter: float
+    query_first: bool
+    register_again_after: timedelta | float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.jitter <= 1.0:
+            raise ConfigError(f"jitter must be between 0 and 1, not {self.jitter}")
+        if not self.handler_timeout_s > 0.0:
+            raise ConfigError(f"handler_timeout_s must be positive, not {self.handler_timeout_s}")
+        if self.default_opt not in ("optIn", "optOut"):
+            raise ConfigError(f'default_opt must be "optIn" or "optOut", not {self.default_opt!r}')
+        if self.poll_interval is not None:
+            interval("poll_interval", self.poll_interval)
+        interval("register_again_after", self.register_again_after)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The parts of one client."""
+
+    clock: Clock
+    journal: Journal
+    crew: Crew
+    session: Session
+    outbox: Outbox
+    registrar: Registrar
+    events: EventBook
+    reporter: Reporter
+    requester: Requester
+    dispatcher: Dispatcher
+    loop: Loop
+
+
+def assemble(
+    settings: Settings,
+    *,
+    clock: Clock,
+    draw: Draw,
+    journal: Journal,
+    session: Session,
+    registrar: Registrar,
+    handler: Callable[[str], Handler | None],
+) -> Parts:
+    """Put the parts together. `handler` gives the user's handler of a name, or None."""
+    crew = Crew(journal)
+    caller = Caller(clock, settings.handler_timeout_s, crew)
+    outbox = Outbox(session, clock, draw, crew, journal)
+
+    def ven_id() -> str:
+        return registrar.ven_id
+
+    def scope() -> VenScope:
+        return msgspec.structs.replace(settings.scope, ven_id=ven_id(), vtn_id=registrar.identity.vtn_id)
+
+    def on_lost(error: OpenADRError) -> None:
+        journal.warning(f"the VTN no longer knows this VEN: {error}")
+        registrar.state = State.NONE
+
+    events = EventBook(
+        outbox=outbox,
+        caller=caller,
+        crew=crew,
+        clock=clock,
+        draw=draw,
+        journal=journal,
+        default_opt=OptType(settings.default_opt),
+        handler=lambda: handler("on_event"),
+        on_lost=on_lost,
+    )
+    reporter = Reporter(
+        session=session,
+        outbox=outbox,
+        caller=caller,
+        crew=crew,
+        clock=clock,
+        draw=draw,
+        journal=journal,
+        ven_id=ven_id,
+        next_report=lambda: handler("next_report"),
+        on_lost=on_lost,
+    )
+    requester = Requester(
+        session=session,
+        outbox=outbox,
+        caller=caller,
+        journal=journal,
+        ven_id=ven_id,
+        on_report=lambda: handler("on_report"),
+        wanted_reports=lambda: handler("wanted_reports"),
+        on_lost=on_lost,
+    )
+    dispatcher = Dispatcher(
+        registrar=registrar,
+        events=events,
+        reporter=reporter,
+        requester=requester,
+        outbox=outbox,
+        crew=crew,
+        journal=journal,
+        scope=scope,
+    )
+    loop = Loop(
+        registrar=registrar,
+        dispatcher=dispatcher,
+        session=session,
+        outbox=outbox,
+        clock=clock,
+        draw=draw,
+        journal=journal,
+        jitter=settings.jitter,
+        query_first=settings.query_first,
+        again_after=interval("register_again_after", settings.register_again_after),
+    )
+    return Parts(
+        clock=clock,
+        journal=journal,
+        crew=crew,
+        session=session,
+        outbox=outbox,
+        registrar=registrar,
+        events=events,
+        reporter=reporter,
+        requester=requester,
+        dispatcher=dispatcher,
+        loop=loop,
+    )
+
+
+def interval(name: str, value: timedelta | float) -> timedelta:
+    """A positive time, given as such or in seconds."""
+    length = value if isinstance(value, timedelta) else timedelta(seconds=value)
+    if length <= ZERO:
+        raise ConfigError(f"{name} must be positive, not {value}")
+    return length
