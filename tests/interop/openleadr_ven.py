@@ -77,9 +77,7 @@ class Ven:
 
     def hear(self, kind: str, event: dict[str, Any]) -> None:
         descriptor = event["event_descriptor"]
-        values = [
-            [interval["signal_payload"] for interval in signal["intervals"]] for signal in event["event_signals"]
-        ]
+        values = [[interval["signal_payload"] for interval in signal["intervals"]] for signal in event["event_signals"]]
         self.heard.append(
             [kind, descriptor["event_id"], descriptor["modification_number"], descriptor["event_status"], values]
         )
@@ -122,12 +120,7 @@ class Ven:
 async def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     ven = Ven()
-    await obey(
-        {
-            name: getattr(ven, name)
-            for name in ("start", "set_opt", "state", "traffic", "call", "create_opt")
-        }
-    )
+    await obey({name: getattr(ven, name) for name in ("start", "set_opt", "state", "traffic", "call", "create_opt")})
     await ven.stop()
 
 

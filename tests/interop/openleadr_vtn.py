@@ -28,6 +28,7 @@ class Vtn:
         self.offered: list[list[Any]] = []
         self.readings: list[list[Any]] = []
         self.opts: list[list[str]] = []
+        self.messages: list[tuple[str, dict[str, Any]]] = []
         self.sampling = self.reporting = timedelta(seconds=1)
 
     async def start(
@@ -133,6 +134,14 @@ class Vtn:
         events[:] = [event for event in events if event.event_descriptor.event_id != event_id]
         self.server.events_updated[ven_id] = True
 
+    def say(self, *, message_type: str, payload: dict[str, Any]) -> None:
+        """Answer the next poll with this message, as an application does it with a handler for polls."""
+        self.messages.append((message_type, payload))
+        self.server.add_handler("on_poll", self.on_poll)
+
+    def on_poll(self, ven_id: str) -> Any:
+        return self.messages.pop(0) if self.messages else None
+
     def state(self) -> dict[str, Any]:
         return {
             "registered": self.registered,
@@ -154,7 +163,7 @@ class Vtn:
 async def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     vtn = Vtn()
-    names = ("start", "refuse", "add_event", "change_event", "cancel_event", "drop_event", "state", "forget")
+    names = ("start", "refuse", "add_event", "change_event", "cancel_event", "drop_event", "say", "state", "forget")
     await obey({name: getattr(vtn, name) for name in names})
     await vtn.stop()
 

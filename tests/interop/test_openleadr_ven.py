@@ -152,9 +152,7 @@ def answered(vtn: OpenADRServer, event_id: str, modification_number: int) -> Cal
     return find
 
 
-async def test_an_event_is_told_changed_and_cancelled_while_it_polls_by_itself(
-    fast: OpenADRServer, peer: Peer
-) -> None:
+async def test_an_event_is_told_changed_and_cancelled_while_it_polls_by_itself(fast: OpenADRServer, peer: Peer) -> None:
     await connect(peer, fast)
     event = await fast.add_event(start=soon(), intervals=[(HOUR, 1)])
     answer: Answer = await eventually(answered(fast, event.event_id, 0))
@@ -183,9 +181,7 @@ async def test_an_event_with_all_that_we_can_say_arrives_with_its_values(vtn: Op
         unit=Unit(name="currencyPerKWh", symbol="EUR", scale="none"),
         intervals=(Interval(HOUR, 0.25), Interval(HOUR, 0.5)),
     )
-    level = Signal(
-        signal_name="SIMPLE", signal_type="level", signal_id="level", intervals=(Interval(2 * HOUR, 2.0),)
-    )
+    level = Signal(signal_name="SIMPLE", signal_type="level", signal_id="level", intervals=(Interval(2 * HOUR, 2.0),))
     event = await vtn.add_event(
         Event(
             event_id="EVENT-1",

@@ -76,9 +76,7 @@ async def test_a_request_in_the_reply_to_its_offer_is_served_until_it_is_cancell
         report_back_duration=SECOND,
         start=datetime.now(UTC).replace(microsecond=0),
     )
-    async with OpenADRServer(
-        "VTN_1", port=0, poll_frequency=SECOND, on_register_report=lambda payload: request
-    ) as vtn:
+    async with OpenADRServer("VTN_1", port=0, poll_frequency=SECOND, on_register_report=lambda payload: request) as vtn:
         ven_id = await connect(peer, vtn)
         await eventually(received(vtn, request, 4))
         assert [each.confirmed for each in await vtn.report_requests(ven_id)] == [True]

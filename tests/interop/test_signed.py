@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pyopenadr.errors import PeerRefused, SignatureInvalid
-from pyopenadr.model import OptType
+from pyopenadr.model import DataPoint, OptType, Unit
 from pyopenadr.transport.http import HttpTransport
 from pyopenadr.v2.signature import SigningKey, Trust, Verified, fingerprint, verify
 from pyopenadr.ven.client import OpenADRClient
@@ -21,17 +21,20 @@ pytestmark = pytest.mark.interop
 HOUR = timedelta(hours=1)
 KINDS = pytest.mark.parametrize("kind", ["rsa", "p256"])
 
-ACCEPTED = ("properties-reference",)
-"""openleadr signs ds:SignatureProperty (its Id is `prop`) where the profile wants ds:Object."""
+POWER = Unit(name="powerReal", symbol="W", scale="none", hertz=50.0, voltage=230.0, ac=True)
+
+
+def in_an_hour() -> str:
+    return (datetime.now(UTC) + HOUR).isoformat()
 
 
 def signing_key(files: Files) -> SigningKey:
     return SigningKey.from_pem(Path(files.cert).read_bytes(), Path(files.key).read_bytes())
 
 
-def verified(data: bytes, certificate: str, accept: tuple[str, ...] = ACCEPTED) -> Verified:
-    trusted = Trust(certificates=[Path(certificate).read_bytes()])
-    return verify(data, trusted=trusted, now=datetime.now(UTC), accept=accept)
+def verified(data: bytes, certificate: str) -> Verified:
+    """The message, if its signature is that of the certificate, in the strict form of the profile."""
+    return verify(data, trusted=Trust(certificates=[Path(certificate).read_bytes()]), now=datetime.now(UTC))
 
 
 @KINDS
@@ -64,32 +67,52 @@ async def test_what_openleadrs_ven_signs_is_taken_and_verifies(kind: Kind, tmp_p
         "oadrCreatedEvent",
     ]
     assert {each.fingerprint for each in results} == {fingerprint(Path(files.cert).read_bytes())}
-    assert {each.accepted for each in results} == {ACCEPTED}
     assert len({each.nonce for each in results}) == len(results)
-    with pytest.raises(SignatureInvalid, match="properties-reference"):
-        verified(sent[0], files.cert, accept=())
-    with pytest.raises(SignatureInvalid):
-        verified(sent[0].replace(b"2.0b", b"2.0a", 1) + b" ", authority.file)
+    with pytest.raises(SignatureInvalid, match="digest"):
+        verified(sent[1].replace(b"laboratory", b"lavatory"), files.cert)
+
+
+def tls_settings(files: Files, authority: Authority) -> dict[str, str]:
+    """What openleadr's VTN wants to know to sign, and to talk TLS."""
+    return {**files._asdict(), "http_cert": files.cert, "http_key": files.key, "http_ca_file": authority.file}
 
 
 @KINDS
-async def test_what_our_ven_signs_is_verified_by_openleadrs_vtn_over_mutual_tls(kind: Kind, tmp_path: Path) -> None:
+async def test_openleadrs_vtn_verifies_what_our_ven_signs_and_signs_its_replies(kind: Kind, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     ours, theirs = authority.issue("ven", kind), authority.issue("vtn", kind)
     key = signing_key(ours)
     recorder = Recorder(HttpTransport(cert=ours.cert, key=ours.key, ca_file=authority.file))
     async with Peer("openleadr_vtn") as peer:
-        url = await peer.ask(
-            "start",
-            fingerprint=key.fingerprint,
-            cert=theirs.cert,
-            key=theirs.key,
-            http_cert=theirs.cert,
-            http_key=theirs.key,
-            http_ca_file=authority.file,
-        )
+        url = await peer.ask("start", fingerprint=key.fingerprint, **tls_settings(theirs, authority))
         client = OpenADRClient(
-            "laboratory", url, on_event=lambda event: "optIn", transport=recorder, signing_key=key, poll_interval=0.2
+            "laboratory", url, on_event=lambda event: "optIn", transport=recorder, signing_key=key, auto_polling=True
         )
+        client.add_report(points=[DataPoint(r_id="power", unit=POWER)], source=lambda r_id: 1.5)
         async with client:
-            run = client.run()
+            await eventually(lambda: client.registered)
+            await peer.ask("add_event", ven_id=client.ven_id, start=in_an_hour(), seconds=3600, value=1)
+
+            async def is_done() -> bool:
+                state = await peer.ask("state")
+                return bool(state["opts"] and state["readings"])
+
+            await eventually(is_done)
+    assert {reply.status for _, _, reply in recorder.exchanges} == {200}
+    assert {"EiRegisterParty", "EiReport", "EiEvent", "OadrPoll"} == {service for service, _, _ in recorder.exchanges}
+    for _, _, reply in recorder.exchanges:
+        assert verified(reply.body, theirs.cert).payload.deviations == ()
+
+
+async def test_openleadrs_vtn_refuses_another_key_than_that_of_the_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    ours, other, theirs = (authority.issue(name, "p256") for name in ("ven", "other", "vtn"))
+    transport = HttpTransport(cert=ours.cert, key=ours.key, ca_file=authority.file)
+    async with Peer("openleadr_vtn") as peer:
+        expected = fingerprint(Path(ours.cert).read_bytes())
+        url = await peer.ask("start", fingerprint=expected, **tls_settings(theirs, authority))
+        async with OpenADRClient("laboratory", url, transport=transport, signing_key=signing_key(other)) as client:
+            await client.create_party_registration()
+            with pytest.raises(PeerRefused, match="fingerprint") as refusal:
+                await client.poll()
+            assert refusal.value.code == "463"

@@ -1,372 +1,236 @@
-"""Compiles the declarations of wire classes into functions that write them as XML text.
+"""Writes wire values as XML text.
 
-What is written is canonical XML (no self-closing elements, attributes in order, canonical escapes), so that a
-signature can be made over the same text. Values that the schema or a rule does not allow are refused: the fast way
-notices, and a second, slow walk says where and why.
+A function for each class, compiled from its plan, puts the text together in one expression. It writes canonical XML
+(no self-closing elements, attributes in order, canonical escapes), so that a signature can be made over the same
+text. The functions only notice that a value can't be written; `refusal` then finds out where and why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any
 
-from pyopenadr.errors import SchemaMismatch
-from pyopenadr.v2.profile import PREFIXES, PROFILES, Profile
+from pyopenadr.v2.plan import Arm, Attribute, Node, Shape, Slot
+from pyopenadr.v2.profile import PREFIXES, Profile
+from pyopenadr.v2.source import Source
 from pyopenadr.v2.text import Kind, escape
-from pyopenadr.v2.wire.base import Choice, Opaque, Variant, Wire
-from pyopenadr.v2.wire.declaration import Field, variant_fields
+from pyopenadr.v2.wire.base import Opaque, Wire
 from pyopenadr.v2.xml import opaque_text, parse_opaque
 
-__all__ = ["writer_of"]
+__all__ = ["Unwritable", "Written", "attribute_text", "namespaces_in", "opaque_of", "prefixes_of", "writer_of"]
 
-Out = list[str]
-Write = Callable[[Any, Out], None]
+RARE = frozenset(("atom", "gml", "power", "scale"))
+"""Prefixes that most messages don't need; they are declared only where they are used."""
 
 
 class Unwritable(ValueError):
-    """A value can't be written; the reason, with the path from the message gathered on the way up."""
-
-    def __init__(self, reason: str, path: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.path = path
+    """A value can't be written."""
 
 
-class ClassWriter:
-    """How one wire class is written: its attributes into its start tag, its content between the tags."""
+class Written:
+    """What was written on the way: the rare prefixes, and the XML Ids."""
 
-    __slots__ = ("attributes", "cls", "content")
+    __slots__ = ("ids", "prefixes")
 
-    def __init__(self, cls: type[Wire], attributes: Callable[[Any], str] | None, content: Write) -> None:
-        self.cls = cls
-        self.attributes = attributes
-        self.content = content
-
-    def write(self, tag: str, value: Any, out: Out) -> None:
-        """The element `tag` with the value in it."""
-        if type(value) is not self.cls:
-            raise Unwritable(f"{type(value).__name__} {value!r:.60} where a {self.cls.__name__} is needed")
-        out.append(f"<{tag}{self.attributes(value)}>" if self.attributes is not None else f"<{tag}>")
-        self.content(value, out)
-        out.append(f"</{tag}>")
+    def __init__(self) -> None:
+        self.prefixes: set[str] = set()
+        self.ids: list[str] = []
 
 
-def _kind_writer(tag: str, kind: Kind) -> Write:
-    open_, close = f"<{tag}>", f"</{tag}>"
-    format_ = kind.format
-
-    def write(value: Any, out: Out) -> None:
-        out.append(open_ + format_(value) + close)
-
-    return write
+Write = Callable[[Any, Written], str]
+"""Writes a value from behind the name in its start tag up to its end tag."""
 
 
-def _class_writer(tag: str, writer: ClassWriter) -> Write:
-    def write(value: Any, out: Out) -> None:
-        writer.write(tag, value, out)
+def opaque_of(value: object, clark: str, content: Opaque) -> str:
+    """An element that is kept as text, from behind the name in its start tag up to its end tag.
 
-    return write
-
-
-def _opaque_writer(tag: str, content: Opaque, profile: Profile) -> Write:
-    clark = profile.clark(tag)
-
-    def write(value: Any, out: Out) -> None:
-        if not isinstance(value, str):
-            raise Unwritable(f"{type(value).__name__} {value!r:.60} where XML text is needed")
-        if value == "" and content.root is None:
-            out.append(f"<{tag}></{tag}>")
-            return
-        element = parse_opaque(value)
-        if element.tag != clark:
-            raise Unwritable(f"XML text with the element {element.tag} where {tag} is needed")
-        out.append(opaque_text(element))
-
-    return write
+    Raises:
+        ValueError: it is no text of such an element.
+    """
+    if not isinstance(value, str):
+        raise Unwritable(f"{type(value).__name__} {value!r:.60} where XML text is needed")
+    if value == "" and content.root is None:
+        return ""
+    element = parse_opaque(value)
+    if element.tag != clark:
+        raise Unwritable(f"XML text with the element {element.tag!r:.60} where {clark} is needed")
+    return opaque_text(element)
 
 
-def _wrapped(tags: tuple[str, ...], inner: Write) -> Write:
-    if not tags:
-        return inner
-    open_ = "".join(f"<{tag}>" for tag in tags)
-    close = "".join(f"</{tag}>" for tag in reversed(tags))
-
-    def write(value: Any, out: Out) -> None:
-        out.append(open_)
-        inner(value, out)
-        out.append(close)
-
-    return write
+def _items(value: object) -> tuple[Any, ...]:
+    if isinstance(value, tuple | list):
+        return tuple(value)
+    raise Unwritable
 
 
-def _choice_writer(profile: Profile, choice: Choice) -> Write:
-    by_element: dict[str, Write] = {}
-    by_type: dict[type, Write] = {}
-    for variant in choice.variants:
-        write = _variant_writer(profile, variant)
-        if "element" in variant.constants:
-            by_element[variant.constants["element"]] = write
-        elif isinstance(variant.content, str):
-            by_type[float] = by_type[int] = write
-        else:
-            by_type[variant.content] = write
-
-    def write_choice(value: Any, out: Out) -> None:
-        write = by_type.get(type(value))
-        if write is None:
-            write = by_element.get(value.element) if hasattr(value, "element") else None
-            if write is None:
-                known = ", ".join([*by_element, *(cls.__name__ for cls in by_type)])
-                raise Unwritable(f"{type(value).__name__} {value!r:.80} is no {choice.head}: use one of {known}")
-        write(value, out)
-
-    return write_choice
-
-
-def _variant_writer(profile: Profile, variant: Variant) -> Write:
-    if isinstance(variant.content, str):
-        (field,) = variant_fields(variant)
-        assert isinstance(field.content, Kind)
-        return _wrapped((variant.tag,), _kind_writer(variant.content, field.content))
-    if variant.fields:
-        fields = variant_fields(variant)
-        content = _content(profile, variant.content, fields)
-        allowed = {field.name for field in fields} | set(variant.constants)
-        inner = _wrapped((variant.tag,), content)
-
-        def write(value: Any, out: Out) -> None:
-            for name in variant.content.__struct_fields__:  # type: ignore[union-attr]
-                if name not in allowed and getattr(value, name) is not None:
-                    raise Unwritable(f"{variant.tag} has no {name}", name)
-            inner(value, out)
-
-        return write
-    return _class_writer(variant.tag, writer_of(profile, variant.content))
-
-
-def _value_writer(profile: Profile, field: Field, tag: str) -> Write:
-    content = field.content
-    if isinstance(content, Kind):
-        return _kind_writer(tag, content)
-    if isinstance(content, Opaque):
-        return _opaque_writer(tag, content, profile)
-    assert isinstance(content, type)
-    return _class_writer(tag, writer_of(profile, content))
-
-
-def _field_writer(profile: Profile, cls: type[Wire], field: Field, depth: int, holder_optional: bool) -> Write:
-    """How a field is written from `depth` of its path down; its holder has been opened already."""
-    if isinstance(field.content, Choice):
-        write_one = _choice_writer(profile, field.content)
-        above: tuple[str, ...] = ()
-    else:
-        end = len(field.path) - 1
-        write_one = _value_writer(profile, field, field.path[end])
-        if field.repeats_at is not None:
-            write_one = _wrapped(field.path[field.repeats_at : end], write_one)
-            above = field.path[depth : field.repeats_at]
-        else:
-            above = field.path[depth:end]
-    if field.repeats_at is not None:
-        return _list_writer(profile, cls, field, write_one, above)
-    return _single_writer(field, _wrapped(above, write_one), holder_optional)
-
-
-def _located(name: str, error: ValueError) -> Unwritable:
-    if isinstance(error, Unwritable):
-        error.path = f"{name}/{error.path}" if error.path else name
-        return error
-    return Unwritable(str(error), name)
-
-
-def _single_writer(field: Field, write: Write, holder_optional: bool) -> Write:
-    name = field.name
-    required = field.required or (holder_optional and not field.leaf_optional)
-    content = field.content
-    expects = content.expects if isinstance(content, Kind) else None
-
-    def write_field(obj: Any, out: Out) -> None:
-        value = getattr(obj, name)
-        if value is None:
-            if required:
-                raise Unwritable("is missing", name)
-            return
-        try:
-            write(value, out)
-        except ValueError as error:
-            if expects is not None and not isinstance(error, Unwritable):
-                raise Unwritable(f"must be {expects}, not {error}", name) from error
-            raise _located(name, error) from error
-
-    return write_field
-
-
-def _list_writer(
-    profile: Profile, cls: type[Wire], field: Field, write_one: Write, above: tuple[str, ...]
-) -> Write:
-    name = field.name
-    minimum = field.minimum
-    single = profile.is_single(cls, name)
-    may_be_absent = not field.required
-    absent = None if field.nullable else ()
-    open_ = "".join(f"<{tag}>" for tag in above)
-    close = "".join(f"</{tag}>" for tag in reversed(above))
-    expects = field.content.expects if isinstance(field.content, Kind) else "its type"
-
-    def write_list(obj: Any, out: Out) -> None:
-        values = getattr(obj, name)
-        if values == absent and may_be_absent and (field.nullable or minimum or not values):
-            return
-        if not isinstance(values, tuple | list):
-            raise Unwritable(f"must be a tuple, not {type(values).__name__}", name)
-        if len(values) < minimum:
-            raise Unwritable(f"needs at least {minimum} of them", name)
-        if single and len(values) != 1:
-            raise Unwritable(f"holds exactly one in profile {profile.name}, not {len(values)}", name)
-        if open_:
-            out.append(open_)
-        for position, value in enumerate(values):
-            try:
-                write_one(value, out)
-            except ValueError as error:
-                located = error if isinstance(error, Unwritable) else Unwritable(f"must be {expects}, not {error}")
-                raise _located(f"{name}[{position}]", located) from error
-        if close:
-            out.append(close)
-
-    return write_list
-
-
-def _group_writer(
-    profile: Profile, cls: type[Wire], tag: str, fields: list[Field], depth: int, required: bool
-) -> Write:
-    """Several fields that share a wrapper element: it is written if any of them is there."""
-    attributes = [field for field in fields if field.attribute is not None and len(field.path) == depth + 1]
-    inner = _sequence(profile, cls, [f for f in fields if f not in attributes], depth + 1, not required)
-    write_attributes = _attribute_writer(attributes)
-    names = tuple(field.name for field in fields)
-    close = f"</{tag}>"
-
-    def write(obj: Any, out: Out) -> None:
-        if not required and all(getattr(obj, name) in (None, ()) for name in names):
-            return
-        out.append(f"<{tag}{write_attributes(obj)}>" if write_attributes is not None else f"<{tag}>")
-        inner(obj, out)
-        out.append(close)
-
-    return write
-
-
-def _attribute_writer(fields: list[Field]) -> Callable[[Any], str] | None:
-    if not fields:
-        return None
-
-    def write(obj: Any) -> str:
-        text = ""
-        for field in fields:
-            value = getattr(obj, field.name)
-            if value is not None:
-                assert isinstance(field.content, Kind)
-                try:
-                    text += f' {field.attribute}="{field.content.format(value)}"'
-                except ValueError as error:
-                    raise Unwritable(f"must be {field.content.expects}, not {error}", field.name) from error
-        return text
-
-    return write
-
-
-def _sequence(profile: Profile, cls: type[Wire], fields: list[Field], depth: int, holder_optional: bool) -> Write:
-    """The fields in order, those with a common wrapper together."""
-    writers: list[Write] = []
-    position = 0
-    while position < len(fields):
-        field = fields[position]
-        last = position + 1
-        if len(field.path) > depth + 1 or field.attribute is not None:
-            while last < len(fields) and fields[last].path[depth : depth + 1] == field.path[depth : depth + 1]:
-                last += 1
-        group = fields[position:last]
-        if len(group) > 1 or field.attribute is not None:
-            # Without an optional holder above, a wrapper is required exactly if one of its fields is.
-            required = any(f.required for f in group)
-            writers.append(_group_writer(profile, cls, field.path[depth], group, depth, required))
-        else:
-            writers.append(_field_writer(profile, cls, field, depth, holder_optional))
-        position = last
-    if len(writers) == 1:
-        return writers[0]
-
-    def write(obj: Any, out: Out) -> None:
-        for each in writers:
-            each(obj, out)
-
-    return write
-
-
-def _content(profile: Profile, cls: type[Wire], fields: tuple[Field, ...]) -> Write:
-    elements = [field for field in fields if field.attribute is None or field.path]
-    return _sequence(profile, cls, elements, 0, False)
+def attribute_text(text: str) -> str:
+    """Escaped character data for use inside double quotes, in canonical form."""
+    return text.replace("&gt;", ">").replace('"', "&quot;").replace("\t", "&#x9;").replace("\n", "&#xA;")
 
 
 @cache
-def _writer(profile_name: str, cls: type[Wire]) -> ClassWriter:
-    profile = next(profile for profile in PROFILES if profile.name == profile_name)
-    fields = profile.fields(cls)
-    content = _content(profile, cls, fields)
-    if absent := profile.absent.get(cls.__name__, frozenset()) - {"schema_version"}:
-        content = _without(absent, profile, content)
-    attributes = [field for field in fields if field.attribute is not None and not field.path]
-    return ClassWriter(cls, _attribute_writer(attributes), content)
+def writer_of(shape: Shape) -> Write:
+    """The function that writes a structure."""
+    builder = _Builder()
+    source = builder.source
+    with source.block("def write(o, met):"):
+        conditions = [f"type(o) is not {source.name(shape.cls)}"]
+        conditions += [f"o.{name} {_present(absent)}" for name, absent in forbidden_fields(shape)]
+        with source.block(f"if {' or '.join(conditions)}:"):
+            source.line("raise Unwritable")
+        values = {field.name: f"o.{field.name}" for field in shape.fields}
+        source.line(f"return f'{builder.content(shape.node, values)}'")
+    return source.function("write")
 
 
-def _without(absent: frozenset[str], profile: Profile, content: Write) -> Write:
-    def write(obj: Any, out: Out) -> None:
-        for name in absent:
-            if getattr(obj, name) not in (None, ()):
-                raise Unwritable(f"is not part of profile {profile.name}", name)
-        content(obj, out)
+def forbidden_fields(shape: Shape) -> list[tuple[str, object]]:
+    """The fields of the class that this shape has no form for, with the value that stands for being absent.
+
+    In 2.0a a schema_version is passed over, so that the same message can be written in either profile.
+    """
+    known = {field.name for field in shape.fields} | {"schema_version", "element"}
+    return [(name, shape.constants.get(name)) for name in shape.cls.__struct_fields__ if name not in known]
+
+
+def _present(absent: object) -> str:
+    return "is not None" if absent is None else f"!= {absent!r}"
+
+
+class _Builder:
+    """Puts the f-string for a structure together, after lines for whatever may be absent."""
+
+    def __init__(self) -> None:
+        self.source = Source({"Unwritable": Unwritable, "items": _items})
+
+    def content(self, node: Node, values: Mapping[str, str]) -> str:
+        """What stands behind the name in the start tag of a node, up to the end tag."""
+        attributes = "".join([self._attribute(attribute, values) for attribute in node.attributes])
+        return f"{attributes}>" + "".join([self._slot(slot, values) for slot in node.slots])
+
+    def _attribute(self, attribute: Attribute, values: Mapping[str, str]) -> str:
+        source = self.source
+        name = source.fresh("a")
+        value = values[attribute.field.name]
+        format_ = source.name(lambda value: attribute_text(attribute.kind.format(value)))
+        source.line(f"{name} = ''")
+        with source.block(f"if {value} is not None:"):
+            self._mention(attribute.tag)
+            source.line(f"{name} = f' {attribute.tag}=\"{{{format_}({value})}}\"'")
+            if attribute.kind.name == "ID":
+                source.line(f"met.ids.append({value})")
+        return f"{{{name}}}"
+
+    def _mention(self, tag: str) -> None:
+        prefix = tag.partition(":")[0]
+        if prefix in RARE:
+            self.source.line(f"met.prefixes.add({prefix!r})")
+
+    def _slot(self, slot: Slot, values: Mapping[str, str]) -> str:
+        """The f-string's piece for a slot."""
+        if slot.repeats:
+            return self._list(slot, values)
+        arm = slot.arms[0]
+        if len(slot.arms) > 1:
+            fields = (arm.field,)
+        else:
+            fields = arm.content.fields if isinstance(arm.content, Node) else (arm.field,)
+        if slot.required:
+            return self._one(slot, values)
+        source = self.source
+        name = source.fresh("p")
+        source.line(f"{name} = ''")
+        absent = [
+            f"{values[f.name]} {_present(() if f.repeats_at is not None and not f.nullable else None)}" for f in fields
+        ]
+        with source.block(f"if {' or '.join(absent)}:"):
+            source.line(f"{name} = f'{self._one(slot, values)}'")
+        return f"{{{name}}}"
+
+    def _one(self, slot: Slot, values: Mapping[str, str]) -> str:
+        """The piece for the one element of a slot."""
+        arm = slot.arms[0]
+        value = values.get(arm.field.name, "")
+        if arm.field.repeats_at is not None and not isinstance(arm.content, Node):
+            # A list of which the profile allows only one.
+            value = f"{self.source.name(_only)}({value})"
+        if len(slot.arms) > 1:
+            return f"{{{self.source.name(_chooser(slot.arms))}({value}, met)}}"
+        return self._element(arm, value, values)
+
+    def _element(self, arm: Arm, value: str, values: Mapping[str, str]) -> str:
+        source = self.source
+        self._mention(arm.tag)
+        content = arm.content
+        if isinstance(content, Node):
+            return f"<{arm.tag}{self.content(content, values)}</{arm.tag}>"
+        if isinstance(content, Kind):
+            return f"<{arm.tag}>{{{self._text(content, value)}}}</{arm.tag}>"
+        if isinstance(content, Opaque):
+            return f"{{{source.name(_opaque_writer(arm, content))}({value})}}"
+        return f"<{arm.tag}{{{source.name(writer_of(content))}({value}, met)}}</{arm.tag}>"
+
+    def _text(self, kind: Kind, value: str) -> str:
+        usual = f"{self.source.name(kind.words.get)}({value}) or " if kind.words else ""
+        return f"{usual}{self.source.name(kind.format)}({value})"
+
+    def _list(self, slot: Slot, values: Mapping[str, str]) -> str:
+        source = self.source
+        field = slot.arms[0].field
+        name, items = source.fresh("p"), source.fresh("items")
+        source.line(f"{name} = ''")
+        source.line(f"{items} = {values[field.name]}")
+        with source.block(f"if {items} != ():"):
+            with source.block(f"if type({items}) is not tuple:"):
+                source.line(f"{items} = items({items})")
+            if len(slot.arms) > 1:
+                item = f"{{{source.name(_chooser(slot.arms))}(item, met)}}"
+            else:
+                item = self._element(slot.arms[0], "item", {field.name: "item"})
+            source.line(f"{name} = ''.join([f'{item}' for item in {items}])")
+        if slot.required or field.minimum:
+            with source.block(f"if not {name}:"):
+                source.line("raise Unwritable")
+        return f"{{{name}}}"
+
+
+def _only(values: object) -> Any:
+    items = _items(values)
+    if len(items) != 1:
+        raise Unwritable
+    return items[0]
+
+
+def _opaque_writer(arm: Arm, content: Opaque) -> Callable[[object], str]:
+    def write(value: object) -> str:
+        return opaque_of(value, arm.clark, content) or f"<{arm.tag}></{arm.tag}>"
 
     return write
 
 
-def writer_of(profile: Profile, cls: type[Wire]) -> ClassWriter:
-    """How the class is written in that profile."""
-    return _writer(profile.name, cls)
+def arm_for(arms: Collection[Arm], value: object) -> Arm | None:
+    """The member of a substitution group that stands for the value."""
+    element = getattr(value, "element", None)
+    for arm in arms:
+        content = arm.content
+        if isinstance(content, Shape):
+            if type(value) is content.cls and content.constants.get("element", element) == element:
+                return arm
+        elif type(value) in (float, int):
+            return arm
+    return None
 
 
-def write_message(profile: Profile, tag: str, value: Wire) -> str:
-    """The message's element as canonical text without namespace declarations.
+@cache
+def _chooser(arms: tuple[Arm, ...]) -> Write:
+    """The function that writes a member of a substitution group, chosen by the value's class, or by `element`."""
+    writers = {_key(arm): _arm_writer(arm) for arm in arms}
+    floats = writers.get(float)
 
-    Raises:
-        SchemaMismatch: a value that the profile can't express, with its path by field names.
-    """
-    out: Out = []
-    try:
-        writer_of(profile, type(value)).write(tag, value, out)
-    except Unwritable as error:
-        _refuse(tag, error)
-    return "".join(out)
+    def write(value: Any, met: Written) -> str:
+        if type(value) is float and floats is not None:
+            return floats(value, met)
+        writer = writers.get(type(value)) or writers[value.element if isinstance(value, Wire) else None]
+        return writer(value, met)
 
-
-def _refuse(tag: str, error: Unwritable) -> NoReturn:
-    local = tag.partition(":")[2]
-    path = f"{local}/{error.path}" if error.path else local
-    raise SchemaMismatch(f"can't be written: {error.reason}", path=path, found=error.reason) from error
-
-
-def namespaces_in(profile: Profile, text: str, also: Mapping[str, str]) -> dict[str, str]:
-    """The declarations that a text needs, by prefix, in canonical order; those of `also` in any case."""
-    used = {
-        prefix: profile.uri(prefix)
-        for prefix in PREFIXES
-        if f"<{prefix}:" in text or f" {prefix}:" in text
-    }
-    return dict(sorted({**used, **also}.items()))
-
-
-def attribute_text(value: str) -> str:
-    """`value` for use inside double quotes, in canonical form."""
-    text = escape(value).replace("&gt;", ">").replace('"', "&quot;")
-    return text.replace("\t", "&#x9;").replace("\n", "&#xA;")
+    return write

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lxml import etree
 
 from pyopenadr.v2.plan import Arm, Node, Shape, Slot, shape_of
-from pyopenadr.v2.profile import B, Profile
+from pyopenadr.v2.profile import PROFILES, B, Profile
 from pyopenadr.v2.source import Source
 from pyopenadr.v2.text import STRING, XML_SPACE, Kind
 from pyopenadr.v2.wire.base import Message, Opaque
@@ -40,33 +40,38 @@ class _Unusual(Exception):
 
 def read(profile: Profile, cls: type[Message], element: Element) -> Message | None:
     """The message, or None if the document needs a closer look."""
-    tags: list[Any] = []
-    texts: list[str | None] = []
-    sizes: list[int] = []
-    tails: set[str | None] = set()
     everything = element.iter()
-    while block := list(islice(everything, _BLOCK)):
+    block = list(islice(everything, _BLOCK))
+    tags: list[Any] = [e.tag for e in block]
+    texts = [e.text for e in block]
+    sizes = [len(e) for e in block]
+    tails = {e.tail for e in block}
+    while len(block) == _BLOCK:
+        block = list(islice(everything, _BLOCK))
         tags += [e.tag for e in block]
         texts += [e.text for e in block]
-        sizes += map(len, block)
+        sizes += [len(e) for e in block]
         tails.update([e.tail for e in block])
     count = len(tags)
     tags.append(None)  # so that looking one further is always possible
-    attributes = {}
     version = element.get(_SCHEMA_VERSION) if profile.has_envelope else None
-    if version is not None:
-        attributes["schema_version"] = version
+    if _COUNT_ATTRIBUTES(element) != (version is not None):
+        return None
     try:
         for tail in tails:
             if tail:
                 _blank(tail)
-        if _COUNT_ATTRIBUTES(element) != len(attributes):
-            return None
         message: Message
-        message, end = _shape_reader(shape_of(profile, cls))(tags, texts, sizes, 0, **attributes)
+        message, end = _message_reader(profile.name, cls)(tags, texts, sizes, 0, version)
     except (_Unusual, ValueError, KeyError):
         return None
     return message if end == count else None
+
+
+@cache
+def _message_reader(profile_name: str, cls: type[Message]) -> Read:
+    profile = next(profile for profile in PROFILES if profile.name == profile_name)
+    return _shape_reader(shape_of(profile, cls))
 
 
 def _blank(text: str) -> None:
@@ -79,18 +84,15 @@ def _shape_reader(shape: Shape) -> Read:
     """The function for a structure."""
     builder = _Builder()
     source = builder.source
-    own = [attribute for attribute in shape.node.attributes if attribute.field.name == "schema_version"]
-    parameters = "".join(f", {attribute.field.name}=None" for attribute in own)
-    with source.block(f"def read(tags, texts, sizes, i{parameters}):"):
+    with source.block("def read(tags, texts, sizes, i, version=None):"):
         for field in shape.fields:
-            if field.attribute is None or field.name != "schema_version":
-                absent = "()" if field.repeats_at is not None and not field.nullable else "None"
-                source.line(f"v_{field.name} = {absent}")
+            absent = "()" if field.repeats_at is not None and not field.nullable else "None"
+            source.line(f"v_{field.name} = {absent}")
         builder.node(shape.node)
-        for attribute in own:
-            name = attribute.field.name
-            parse = source.name(attribute.kind.parse)
-            source.line(f"v_{name} = {parse}({name}) if {name} is not None else None")
+        for attribute in shape.node.attributes:
+            if attribute.field.name == "schema_version":
+                with source.block("if version is not None:"):
+                    source.line(f"v_schema_version = {source.name(attribute.kind.parse)}(version)")
         values = [f"{field.name}=v_{field.name}" for field in shape.fields]
         values += [f"{name}={value!r}" for name, value in shape.constants.items()]
         source.line(f"return {source.name(shape.cls)}({', '.join(values)}), i")

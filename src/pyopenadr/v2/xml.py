@@ -141,7 +141,7 @@ def check_depth(root: etree._Element, limits: Limits) -> None:
 
 def children_of(element: etree._Element) -> list[etree._Element]:
     """The child elements, without comments and processing instructions."""
-    return [child for child in element if isinstance(child.tag, str)]
+    return [child for child in element[:] if isinstance(child.tag, str)]  # a slice is the fastest way in lxml
 
 
 def text_of(element: etree._Element) -> str:

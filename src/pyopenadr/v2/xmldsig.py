@@ -78,6 +78,7 @@ class _Shape(NamedTuple):
 
     model: str
     holds: Callable[[str], object]
+    may_be_empty: bool
     kind: Kind | None
     is_mixed: bool
     attributes: frozenset[str]
@@ -93,7 +94,7 @@ def _shape(model: str, attributes: str = "", *, is_mixed: bool = False, kind: Ki
     holds = re.compile(words.replace(" ", "")).fullmatch
     required = [name[:-1] for name in attributes.split() if name.endswith("!")]
     names = frozenset(attributes.replace("!", "").split())
-    return _Shape(model, holds, kind, is_mixed, names, required)
+    return _Shape(model, holds, holds("") is not None, kind, is_mixed, names, required)
 
 
 def _text(kind: Kind, attributes: str = "") -> _Shape:
@@ -197,10 +198,13 @@ class _Walk:
             tail = self.tails[child]
             if tail is not None:
                 text += tail
-        if shape.holds(words) is None:
+        if (words or not shape.may_be_empty) and shape.holds(words) is None:
             _refuse_content(element, shape)
         if shape.kind is not None:
-            _check_text(element, shape.kind, text)
+            try:
+                shape.kind.parse(text)
+            except ValueError as error:
+                _refuse_text(element, shape.kind, text, error)
         elif text and not shape.is_mixed and (stray := text.strip(XML_SPACE)):
             name = name_of(str(element.tag))
             refuse(f"text {stray[:60]!r} is not allowed in {name}, which holds elements", element, found=stray[:60])
@@ -244,9 +248,6 @@ def _refuse_content(element: Element, shape: _Shape) -> NoReturn:
     refuse(f"{name} must hold {expected}, not {found[:200]}", element, expected=expected, found=found[:200])
 
 
-def _check_text(element: Element, kind: Kind, text: str) -> None:
-    try:
-        kind.parse(text)
-    except ValueError as error:
-        name = name_of(str(element.tag))
-        refuse(f"{name} must be {kind.expects}, not {error}", element, expected=kind.expects, found=text[:60])
+def _refuse_text(element: Element, kind: Kind, text: str, error: ValueError) -> NoReturn:
+    name = name_of(str(element.tag))
+    refuse(f"{name} must be {kind.expects}, not {error}", element, expected=kind.expects, found=text[:60])

@@ -6,8 +6,9 @@ a restart at once, because the record of sending is kept in memory and that of a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import msgspec
@@ -25,6 +26,7 @@ __all__ = [
     "RegisterReports",
     "Reregister",
     "UpdateReport",
+    "Ven",
     "is_listed",
     "pack",
     "unpack",
@@ -112,15 +114,32 @@ class _Told(msgspec.Struct):
 
 
 class Mailbox:
-    """All that concerns the delivery to one VEN."""
+    """All that concerns the delivery to one VEN.
 
-    def __init__(self, items: Iterable[Outgoing], answers: Iterable[Answer]) -> None:
-        self.items: dict[str, Outgoing] = {item.item_id: item for item in items}
-        self.answers: dict[str, Answer] = {answer.event_id: answer for answer in answers}
+    It mirrors the store: changes go there first. When it is not sure what the store holds, it is `stale` and is
+    refreshed before it is used again.
+    """
+
+    def __init__(self) -> None:
+        self.items: dict[str, Outgoing] = {}
+        self.answers: dict[str, Answer] = {}
+        self.stale = True
         self._sent_at: dict[str, datetime] = {}
         self._told: dict[str, _Told] = {}
         self._idle_at_revision = -1
         self._idle_until: datetime | None = None
+
+    def refresh(self, items: Iterable[Outgoing], answers: Iterable[Answer]) -> None:
+        """Take what the store holds."""
+        self.items = {item.item_id: item for item in items}
+        self.answers = {answer.event_id: answer for answer in answers}
+        self.stale = False
+        self.disturb()
+
+    def doubt(self) -> None:
+        """Something went wrong in the middle of a change: what the store holds is not known."""
+        self.stale = True
+        self.disturb()
 
     # --- the quick way for an idle poll -------------------------------------------------------------------------
 
@@ -139,9 +158,13 @@ class Mailbox:
 
     # --- messages -------------------------------------------------------------------------------------------------
 
-    def next_item(self, now: datetime, resend_after: timedelta) -> Outgoing | None:
-        """The first message that has not been sent, or not answered for `resend_after`."""
+    def next_item(
+        self, now: datetime, resend_after: timedelta, kind: type[Item] | None = None
+    ) -> Outgoing | None:
+        """The first message (of that kind) that has not been sent, or not answered for `resend_after`."""
         for item_id, item in self.items.items():
+            if kind is not None and item.kind != kind.__name__:
+                continue
             sent = self._sent_at.get(item_id)
             if sent is None or now - sent >= resend_after:
                 return item
@@ -150,6 +173,7 @@ class Mailbox:
     def note_sent(self, item_id: str, now: datetime) -> None:
         """The message has been handed to the VEN."""
         self._sent_at[item_id] = now
+        self.disturb()
 
     def add(self, items: Iterable[Outgoing]) -> None:
         """Messages that the store has taken for the VEN."""
@@ -166,15 +190,24 @@ class Mailbox:
         self.disturb()
 
     def matching(self, kind: type[Item], request_id: str) -> Outgoing | None:
-        """The message of that kind which a reply answers: by its request ID, else the oldest that was sent.
+        """The message of that kind which a reply answers: the one with its request ID.
 
-        Some VENs leave the request ID out of their replies.
+        Some VENs leave the request ID out of their replies; that answers the oldest one that was sent. One that we
+        don't know answers nothing, because it may be that of a message which was answered before.
         """
-        item = self.items.get(request_id)
-        if item is not None and item.kind == kind.__name__:
-            return item
-        sent = (item for item in self.items.values() if item.kind == kind.__name__ and item.item_id in self._sent_at)
-        return next(sent, None)
+        of_kind = (item for item in self.items.values() if item.kind == kind.__name__)
+        if request_id:
+            return next((item for item in of_kind if item.item_id == request_id), None)
+        return next((item for item in of_kind if item.item_id in self._sent_at), None)
+
+    def of_kind(self, kind: type[_I]) -> dict[str, _I]:
+        """The messages of that kind by their IDs, unpacked.
+
+        Raises:
+            StoreError: one can't be read.
+        """
+        found = {item_id: unpack(item) for item_id, item in self.items.items() if item.kind == kind.__name__}
+        return {item_id: item for item_id, item in found.items() if isinstance(item, kind)}
 
     # --- events ---------------------------------------------------------------------------------------------------
 
@@ -183,22 +216,29 @@ class Mailbox:
         answer = self.answers.get(event.event_id)
         return answer is not None and answer.modification_number >= event.modification_number
 
+    def is_done(self, event: Event) -> bool:
+        """Whether the VEN needs to be told no more: it has answered or, where it must not, has been told enough."""
+        if self.acknowledged(event) or event.response_required is not ResponseRequired.NEVER:
+            return self.acknowledged(event)
+        told = self._told_now(event)
+        return told is not None and told.times >= NEVER_DELIVERIES
+
     def listed(self, events: Iterable[Event], now: datetime) -> list[Event]:
         """Those of the VEN's events that it is told of."""
-        return [event for event in events if is_listed(event, now, acknowledged=self.acknowledged(event))]
+        return [event for event in events if is_listed(event, now, acknowledged=self.is_done(event))]
+
+    def _told_now(self, event: Event) -> _Told | None:
+        """What was sent of the event's present version."""
+        told = self._told.get(event.event_id)
+        return told if told is not None and told.modification_number == event.modification_number else None
 
     def _due_at(self, event: Event, resend_after: timedelta) -> datetime | None:
         """When the event has to be sent; the beginning of time for now, None for never again."""
-        told = self._told.get(event.event_id)
-        current = told is not None and told.modification_number == event.modification_number
-        if event.response_required is ResponseRequired.NEVER:
-            if told is None or not current or told.times < NEVER_DELIVERIES:
-                return datetime.min.replace(tzinfo=event.start.tzinfo)
+        if self.is_done(event):
             return None
-        if self.acknowledged(event):
-            return None
-        if told is None or not current:
-            return datetime.min.replace(tzinfo=event.start.tzinfo)
+        told = self._told_now(event)
+        if told is None or event.response_required is ResponseRequired.NEVER:
+            return datetime.min.replace(tzinfo=UTC)
         return told.at + resend_after
 
     def events_due(self, events: Iterable[Event], resend_after: timedelta) -> datetime | None:
@@ -209,8 +249,8 @@ class Mailbox:
     def note_told(self, events: Iterable[Event], now: datetime) -> None:
         """The events have been sent to the VEN as they are now."""
         for event in events:
-            told = self._told.get(event.event_id)
-            times = told.times if told is not None and told.modification_number == event.modification_number else 0
+            told = self._told_now(event)
+            times = told.times if told is not None else 0
             self._told[event.event_id] = _Told(event.modification_number, times + 1, now)
         self.disturb()
 
@@ -227,10 +267,20 @@ class Mailbox:
 
 
 class Ven:
-    """A VEN while the server runs: its registration, and its mailbox once it has been needed."""
+    """A VEN while the server runs: its registration, its mailbox, and the lock for whoever changes either.
 
-    __slots__ = ("mailbox", "registration")
+    `ended` is the registration ID that it had last, to know a repeated cancellation by.
+    """
+
+    __slots__ = ("ended", "lock", "mailbox", "registration")
 
     def __init__(self, registration: Registration) -> None:
         self.registration = registration
-        self.mailbox: Mailbox | None = None
+        self.mailbox = Mailbox()
+        self.lock = asyncio.Lock()
+        self.ended: str | None = None
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether it has a registration."""
+        return self.registration.registration_id is not None

@@ -67,7 +67,7 @@ class Subclass(OpenADRClient):
     """A client with its handler built in."""
 
     def on_event(self, it: Event) -> str:
-        return f"opt{self.ven_name}" if it.cancelled else "optIn"
+        return "optIn" if self.ven_name == "my ven" else "optOut"
 
 
 class AsyncSubclass(OpenADRClient):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,7 +32,6 @@ __all__ = [
     "PublicKey",
     "canonical_form",
     "describe_weakness",
-    "digest",
     "invalid",
     "verify_bytes",
 ]
@@ -44,6 +43,7 @@ SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
 MORE = "http://www.w3.org/2001/04/xmldsig-more#"
 
 COORDINATE_BYTES = 32  # of P-256
+PKCS1 = padding.PKCS1v15()
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 
@@ -56,9 +56,9 @@ class Canonical(NamedTuple):
 
 
 class Digest(NamedTuple):
-    """A digest method: its name in `hashlib`."""
+    """A digest method."""
 
-    name: str
+    make: Callable[[bytes], bytes]
     switch: str | None
 
 
@@ -79,8 +79,17 @@ CANONICAL: Mapping[str, Canonical] = MappingProxyType(
     }
 )
 
+
+def _sha1(data: bytes) -> bytes:
+    return hashlib.sha1(data, usedforsecurity=False).digest()
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
 DIGESTS: Mapping[str, Digest] = MappingProxyType(
-    {SHA256: Digest("sha256", None), "http://www.w3.org/2000/09/xmldsig#sha1": Digest("sha1", "sha1")}
+    {SHA256: Digest(_sha256, None), "http://www.w3.org/2000/09/xmldsig#sha1": Digest(_sha1, "sha1")}
 )
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -110,11 +119,6 @@ def canonical_form(element: Element | ElementTree, form: Canonical, *, with_comm
         raise SignatureInvalid("the document has no canonical form: use absolute namespace names") from error
 
 
-def digest(data: bytes, method: Digest) -> bytes:
-    """The digest of some bytes."""
-    return hashlib.new(method.name, data, usedforsecurity=method.switch is None).digest()
-
-
 def describe_weakness(key: object) -> str | None:
     """Why a public or private key must not be used for signatures, or None if it may (2.0b rule 68)."""
     if isinstance(key, rsa.RSAPublicKey | rsa.RSAPrivateKey):
@@ -129,7 +133,7 @@ def verify_bytes(key: PublicKey, signature: bytes, data: bytes, method: Method) 
     """Whether the key that fits the method made that signature over the bytes."""
     try:
         if isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, data, padding.PKCS1v15(), method.hash)
+            key.verify(signature, data, PKCS1, method.hash)
             return True
         if len(signature) == 2 * COORDINATE_BYTES:
             r, s = signature[:COORDINATE_BYTES], signature[COORDINATE_BYTES:]

@@ -85,13 +85,14 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signer(NamedTuple):
-    """A key, also in DER form, with its certificate, the DER form and the SHA-256 of that; "" for a bare key."""
+    """A key, also in DER form, with its certificate, its DER form, SHA-256 and time; none for a bare key."""
 
     key: PublicKey
     spki: bytes
     certificate: x509.Certificate | None
     der: bytes
     digest: str
+    span: tuple[datetime, datetime] | None
 
 
 def _pinned(data: bytes) -> bytes:
@@ -162,8 +163,8 @@ def signer_of(key_info: Element | None, signature: Element, trusted: Trust, now:
     else:
         where = key_info if key_info is not None else signature
         signer = _without_certificate(key_value, where, trusted, accept)
-    if signer.certificate is not None:
-        _check_time(signer.certificate, "certificate of the signer", now)
+    if signer.certificate is not None and signer.span is not None and not signer.span[0] <= now <= signer.span[1]:
+        _refuse_time(signer.certificate, "certificate of the signer", now)
     return signer
 
 
@@ -206,7 +207,8 @@ def _load_signer(der: bytes) -> Signer:
     if weakness := describe_weakness(key):
         raise ValueError(f"it is for {weakness}")
     assert isinstance(key, PublicKey)
-    return Signer(key, public_key_der(key), certificate, der, hashlib.sha256(der).hexdigest().upper())
+    digest = hashlib.sha256(der).hexdigest().upper()
+    return Signer(key, public_key_der(key), certificate, der, digest, _span(certificate))
 
 
 def _check_issuer(
@@ -221,8 +223,8 @@ def _check_issuer(
             "if it is the peer's, give its fingerprint to this side",
             element,
         )
-    valid = [each for each in issuers if _is_valid(each, now)]
-    _check_time((valid or issuers)[0], "certificate of its authority", now)
+    if not any(start <= now <= end for start, end in map(_span, issuers)):
+        _refuse_time(issuers[0], "certificate of its authority", now)
     try:
         algorithm = certificate.signature_hash_algorithm
         usage = _extension(certificate, x509.KeyUsage)
@@ -265,14 +267,12 @@ def _names_of(certificate: x509.Certificate) -> set[str]:
     return {name.lower() for name in names}
 
 
-def _is_valid(certificate: x509.Certificate, now: datetime) -> bool:
-    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+def _span(certificate: x509.Certificate) -> tuple[datetime, datetime]:
+    return certificate.not_valid_before_utc, certificate.not_valid_after_utc
 
 
-def _check_time(certificate: x509.Certificate, what: str, now: datetime) -> None:
-    if _is_valid(certificate, now):
-        return
-    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+def _refuse_time(certificate: x509.Certificate, what: str, now: datetime) -> NoReturn:
+    start, end = _span(certificate)
     trouble = f"expired at {end.isoformat()}" if now > end else f"is not valid before {start.isoformat()}"
     raise SignatureInvalid(
         f"the {what} ({certificate.subject.rfc4514_string()}) {trouble}: have a new one issued, or set the clock of "
@@ -284,7 +284,7 @@ def _check_time(certificate: x509.Certificate, what: str, now: datetime) -> None
 def _without_certificate(key_value: Element | None, where: Element, trusted: Trust, accept: Accepted) -> Signer:
     """The signer by a bare key in the message, or as the only one there could be."""
     known = [_load_signer(each) for each in trusted.certificates]
-    known += [Signer(_load_public_key(each), each, None, b"", "") for each in trusted.public_keys]
+    known += [Signer(_load_public_key(each), each, None, b"", "", None) for each in trusted.public_keys]
     if key_value is not None:
         if not accept.allows("key-value"):
             _refuse("ds:KeyInfo holds a key but no certificate", key_value, "key-value")

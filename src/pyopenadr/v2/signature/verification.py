@@ -28,7 +28,6 @@ from pyopenadr.v2.signature.algorithm import (
     Digest,
     Method,
     canonical_form,
-    digest,
     invalid,
     verify_bytes,
 )
@@ -290,7 +289,7 @@ def _check_digest(reference: _Reference, data: bytes, limits: Limits) -> None:
     else:
         content = canonical_form(reference.target, reference.canonical)
         what = name_of(str(reference.target.tag))
-    if digest(content, reference.method) != reference.value:
+    if reference.method.make(content) != reference.value:
         raise invalid(
             f"the digest of {what} is wrong: it was changed after signing (also by indenting it, or by namespaces "
             "declared around it)",
@@ -312,28 +311,40 @@ def _without_signature(data: bytes, limits: Limits, canonical: Canonical) -> byt
     return canonical_form(root.getroottree(), canonical)
 
 
-_OFFSET_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?[+-][0-9]{2}:[0-9]{2}")
+_OFFSET_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?[+-][0-9]{2}:[0-9]{2}"
+).fullmatch
 
 
 def _parse_timestamp(text: str) -> datetime:
     """An xs:dateTime; unlike the times in messages it may have an offset."""
-    plain = text.strip(XML_SPACE)
     try:
-        if _OFFSET_TIME.fullmatch(plain):
-            return datetime.fromisoformat(plain).astimezone(UTC)
-        return parse_date_time(plain)
+        return parse_date_time(text)
+    except ValueError:
+        plain = text.strip(XML_SPACE)
+        if _OFFSET_TIME(plain) is None:
+            raise
+    try:
+        return datetime.fromisoformat(plain).astimezone(UTC)
     except OverflowError as error:
-        raise ValueError(repr(text[:60])) from error
+        raise ValueError(repr(plain)) from error
+
+
+def _text_alone(element: Element) -> str | None:
+    """The text of an element that holds no other."""
+    if len(element) and children_of(element):
+        return None
+    return text_of(element)
 
 
 def _replay_protect(parts: _Parts, now: datetime, window: timedelta) -> tuple[datetime, str]:
     *_, protect = _properties_of(parts)
     children = children_of(protect)
-    if [child.tag for child in children] != _REPLAY_PARTS or children_of(children[0]):
+    if [child.tag for child in children] != _REPLAY_PARTS:
         raise invalid("dsp:ReplayProtect must hold dsp:timestamp and dsp:nonce", protect)
     stamp, nonce_element = children
     try:
-        timestamp = _parse_timestamp(text_of(stamp))
+        timestamp = _parse_timestamp(_text_alone(stamp) or "")
     except ValueError as error:
         raise invalid(f"dsp:timestamp must be a time such as 2030-01-31T12:00:00Z, not {error}", stamp) from error
     skew, most = (now - timestamp).total_seconds(), window.total_seconds()
@@ -344,7 +355,7 @@ def _replay_protect(parts: _Parts, now: datetime, window: timedelta) -> tuple[da
             "that are accepted: set both clocks, or the message is an old one that was sent again",
             stamp,
         )
-    nonce = text_of(nonce_element)
-    if children_of(nonce_element) or not nonce.strip(XML_SPACE) or len(nonce) > LONGEST_NONCE:
+    nonce = _text_alone(nonce_element)
+    if nonce is None or not nonce.strip(XML_SPACE) or len(nonce) > LONGEST_NONCE:
         raise invalid(f"dsp:nonce must be text of 1 to {LONGEST_NONCE} characters", nonce_element)
     return timestamp, nonce

@@ -1,0 +1,1 @@
+"""The VTN: the server that publishes events, asks for reports, and keeps what VENs say."""

@@ -1,0 +1,281 @@
+"""Events: which are open, which are due for whom, and what VENs say of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from pyopenadr.clock import Clock
+from pyopenadr.errors import LocalProtocolError, RemoteProtocolError
+from pyopenadr.model import Event, Opt, Target
+from pyopenadr.model.time import Duration
+from pyopenadr.store.port import Answer, Outgoing, Store, StoredEvent
+from pyopenadr.vtn.delivery import RegisterReports, Ven, is_listed
+from pyopenadr.vtn.service.party import PartyService
+
+__all__ = ["EventService"]
+
+
+class EventService(PartyService):
+    """Events, the answers to them, and opts."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        new_id: Callable[[], str],
+        poll_frequency: Duration,
+        resend_after: timedelta,
+    ) -> None:
+        super().__init__(store, clock, new_id=new_id, poll_frequency=poll_frequency, resend_after=resend_after)
+        self._events: dict[str, StoredEvent] = {}
+        self._recipients: dict[str, frozenset[str]] = {}
+        self._revision = 0
+        self._event_lock = asyncio.Lock()
+
+    async def start(self) -> None:
+        await super().start()
+        self._events.clear()
+        self._recipients.clear()
+        for stored in await self.store.list_events():
+            self._take(stored)
+
+    def _take(self, stored: StoredEvent) -> None:
+        event_id = stored.event.event_id
+        self._recipients.pop(event_id, None)
+        if stored.closed:
+            self._events.pop(event_id, None)
+        else:
+            self._events[event_id] = stored
+            if stored.recipients is not None:
+                self._recipients[event_id] = frozenset(stored.recipients)
+        self._revision += 1
+
+    # --- making and changing ----------------------------------------------------------------------------------------
+
+    @property
+    def open_events(self) -> list[StoredEvent]:
+        """The events that are not over yet, in the order in which they were made."""
+        return list(self._events.values())
+
+    async def add_event(self, event: Event, recipients: tuple[str, ...] | None) -> None:
+        """Publish an event.
+
+        Raises:
+            LocalProtocolError: there is or was one with its ID.
+        """
+        await _to_the_end(self._add_event(event, recipients))
+
+    async def _add_event(self, event: Event, recipients: tuple[str, ...] | None) -> None:
+        async with self._event_lock:
+            event_id = event.event_id
+            if event_id in self._events or await self.store.load_event(event_id) is not None:
+                raise LocalProtocolError(f"there is an event {event_id!r} already: change it with change_event")
+            await self._save(StoredEvent(event=event, recipients=recipients))
+
+    async def change_event(self, event_id: str, change: Callable[[StoredEvent], StoredEvent]) -> Event:
+        """Publish what `change` makes of an open event. Returns its new version.
+
+        Raises:
+            LocalProtocolError: there is no such open event, or a VEN that was told of it would silently lose it.
+        """
+        changed: Event = await _to_the_end(self._change_event(event_id, change))
+        return changed
+
+    async def _change_event(self, event_id: str, change: Callable[[StoredEvent], StoredEvent]) -> Event:
+        async with self._event_lock:
+            old = self._events.get(event_id)
+            if old is None:
+                raise LocalProtocolError(f"there is no open event {event_id!r}", code="452")
+            new = change(old)
+            if _narrows(old.recipients, new.recipients):
+                raise LocalProtocolError(
+                    f"event {event_id!r} was published to more VENs than that: they would take it for cancelled "
+                    "without being told; cancel it and make a new one, or keep them"
+                )
+            if new != old:
+                await self._save(new)
+            return new.event
+
+    async def _save(self, stored: StoredEvent) -> None:
+        await self.store.save_event(stored)
+        self._take(stored)
+
+    async def close_events(self) -> list[str]:
+        """Put away the events that are over for everybody. Returns their IDs."""
+        closed: list[str] = await _to_the_end(self._close_events())
+        return closed
+
+    async def _close_events(self) -> list[str]:
+        closed = []
+        async with self._event_lock:
+            for stored in self.open_events:
+                over = not is_listed(stored.event, self.clock.now(), acknowledged=False)
+                if over or (stored.event.cancelled and await self._is_settled(stored)):
+                    await self._save(msgspec.structs.replace(stored, closed=True))
+                    closed.append(stored.event.event_id)
+        return closed
+
+    async def _is_settled(self, stored: StoredEvent) -> bool:
+        """Whether everybody whom a cancelled event was for knows that it is cancelled.
+
+        VENs that are not registered are not waited for: their events went with their registration.
+        """
+        event = stored.event
+        answers = await self.store.list_answers(event_id=event.event_id)
+        settled = {a.ven_id for a in answers if a.modification_number >= event.modification_number}
+        return all(
+            ven_id in settled or ven.mailbox.is_done(event)
+            for ven_id, ven in self._vens.items()
+            if ven.is_registered and not ven.registration.report_only and _is_for(stored, ven_id)
+        )
+
+    # --- delivering -------------------------------------------------------------------------------------------------
+
+    def events_of(self, ven_id: str) -> list[Event]:
+        """The open events that are for a VEN."""
+        return [
+            stored.event
+            for event_id, stored in self._events.items()
+            if stored.recipients is None or ven_id in self._recipients[event_id]
+        ]
+
+    async def listed_events(self, ven_id: str, events: Sequence[Event]) -> list[Event]:
+        """Those of a VEN's events that it is told of now (2.0b rule 50), in no particular order."""
+        async with self.changing(ven_id) as mailbox:
+            return mailbox.listed(events, self.clock.now())
+
+    async def note_told(self, ven_id: str, events: Iterable[Event]) -> None:
+        """These events have been put into a reply to the VEN."""
+        async with self.changing(ven_id) as mailbox:
+            mailbox.note_told(events, self.clock.now())
+
+    def is_idle(self, ven: Ven) -> bool:
+        """Whether it is known without asking anybody that nothing waits for the VEN."""
+        return ven.mailbox.is_idle(self._revision, self.clock.now())
+
+    async def due(self, ven: Ven, events: Sequence[Event]) -> Outgoing | list[Event] | None:
+        """What to send to the VEN next: a message, all of its `events` that are listed, or nothing.
+
+        The exchange of report capabilities comes first after a registration (2.0b rule 309); then events, because
+        they are urgent; then whatever else waits. Each message is sent alone (rule 500).
+        """
+        async with self.changing(ven.registration.ven_id) as mailbox:
+            now = self.clock.now()
+            revision = self._revision
+            item = mailbox.next_item(now, self.resend_after, RegisterReports)
+            listed = [] if ven.registration.report_only else mailbox.listed(events, now)
+            due_at = mailbox.events_due(listed, self.resend_after)
+            if item is None and due_at is not None and due_at <= now:
+                return listed
+            item = item or mailbox.next_item(now, self.resend_after)
+            if item is not None:
+                mailbox.note_sent(item.item_id, now)
+                return item
+            resend_at = mailbox.next_resend(self.resend_after)
+            mailbox.note_idle(revision, min((at for at in (due_at, resend_at) if at is not None), default=None))
+            return None
+
+    # --- answers and opts -------------------------------------------------------------------------------------------
+
+    async def answer_events(self, ven_id: str, answers: Sequence[Answer]) -> None:
+        """Keep what a VEN says of its events, except where it has said it by oadrCreateOpt before (rule 206)."""
+        async with self.changing(ven_id) as mailbox:
+            kept = []
+            for answer in answers:
+                before = mailbox.answers.get(answer.event_id)
+                if before is not None and before.by_opt and not answer.by_opt:
+                    answer = msgspec.structs.replace(answer, opt_type=before.opt_type, by_opt=True)
+                kept.append(answer)
+            if kept:
+                await self.store.save_answers(kept)
+                mailbox.note_answers(kept)
+
+    async def create_opt(self, opt: Opt, event: Event | None) -> None:
+        """Keep an opt; if it qualifies `event`, it is the VEN's answer from now on (2.0b rule 206).
+
+        An opt for some of the VEN's resources or devices is kept, but is no answer for the VEN as a whole.
+
+        Raises:
+            RemoteProtocolError: 452, it names an event that is not open for this VEN, or another VEN; 450, another
+                version of the event; 462, targets that are none of the event's.
+        """
+        if any(ven_id != opt.ven_id for ven_id in opt.target.ven_ids):
+            raise RemoteProtocolError(f"opt {opt.opt_id!r} is for another VEN than its sender", code="452", rule="202")
+        answers = []
+        if opt.event_id is not None:
+            _check_opt(opt, event)
+            whole = msgspec.structs.replace(opt.target, ven_ids=()).is_empty and not opt.device_classes
+            if whole and event is not None:
+                answers.append(
+                    Answer(
+                        event_id=event.event_id,
+                        ven_id=opt.ven_id,
+                        modification_number=event.modification_number,
+                        opt_type=opt.opt_type,
+                        response_code="200",
+                        answered_at=self.clock.now(),
+                        by_opt=True,
+                    )
+                )
+        async with self.changing(opt.ven_id) as mailbox:
+            await self.store.save_opt(opt, answers=answers)
+            mailbox.note_answers(answers)
+
+    async def cancel_opt(self, ven_id: str, opt_id: str) -> None:
+        """Forget the VEN's schedules with that ID (2.0b rules 204, 208).
+
+        Raises:
+            RemoteProtocolError: 452, there is none; 459, it is about an event, which can't be cancelled (rule 211).
+        """
+        opts = [opt for opt in await self.store.list_opts(ven_id) if opt.opt_id == opt_id]
+        if any(opt.event_id is not None for opt in opts):
+            raise RemoteProtocolError(
+                f"opt {opt_id!r} is about an event: create another one to change your mind", code="459", rule="211"
+            )
+        if not opts or not await self.store.delete_opts(ven_id, opt_id):
+            raise RemoteProtocolError(f"there is no opt {opt_id!r} of this VEN", code="452", rule="208")
+
+
+def _is_for(stored: StoredEvent, ven_id: str) -> bool:
+    return stored.recipients is None or ven_id in stored.recipients
+
+
+def _narrows(old: tuple[str, ...] | None, new: tuple[str, ...] | None) -> bool:
+    """Whether somebody of `old` is not in `new`; None is everybody."""
+    if new is None:
+        return False
+    return old is None or not set(old) <= set(new)
+
+
+def _check_opt(opt: Opt, event: Event | None) -> None:
+    """Whether an opt fits the event that it qualifies."""
+    if event is None:
+        raise RemoteProtocolError(f"no event {opt.event_id!r} is open for this VEN", code="452", rule="206")
+    if opt.market_context is not None:
+        raise RemoteProtocolError(f"opt {opt.opt_id!r} is about an event, so it has no marketContext", rule="206")
+    if opt.modification_number != event.modification_number:
+        raise RemoteProtocolError(
+            f"event {opt.event_id!r} has modificationNumber {event.modification_number}, "
+            f"not {opt.modification_number}",
+            code="450",
+            rule="206",
+        )
+    if event.target.is_empty or event.target.ven_ids:
+        return  # the event is for the VEN as a whole, and what belongs to that only the VEN knows
+    for kind in Target.__struct_fields__:
+        strange = [value for value in getattr(opt.target, kind) if value not in getattr(event.target, kind)]
+        if strange and kind != "ven_ids":
+            raise RemoteProtocolError(
+                f"event {opt.event_id!r} is not for {kind} {', '.join(map(str, strange))}", code="462", rule="206"
+            )
+
+
+async def _to_the_end(work: Any) -> Any:
+    """Await work that must not stop half-way when its caller is cancelled."""
+    return await asyncio.shield(asyncio.ensure_future(work))

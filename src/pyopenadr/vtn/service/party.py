@@ -1,0 +1,307 @@
+"""VENs: who is registered, and what waits for whom."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+
+import msgspec
+
+from pyopenadr.clock import Clock
+from pyopenadr.errors import ProtocolError, RemoteProtocolError
+from pyopenadr.model import Registration
+from pyopenadr.model.time import Duration
+from pyopenadr.store.port import Outgoing, Store
+from pyopenadr.vtn.delivery import CancelRegistration, Item, Mailbox, RegisterReports, Reregister, Ven, pack
+
+__all__ = ["Application", "PartyService"]
+
+_REREGISTER = "reregister"
+_CANCEL_REGISTRATION = "cancel-registration"
+
+
+class Application(msgspec.Struct, frozen=True, kw_only=True):
+    """What a VEN that wants to register says of itself; IDs are None where it gave none."""
+
+    ven_id: str | None = None
+    registration_id: str | None = None
+    ven_name: str | None = None
+    profile: str = "2.0b"
+    transport: str = "simpleHttp"
+    push_address: str | None = None
+    report_only: bool = False
+    xml_signature: bool = False
+    fingerprint: str | None = None
+
+
+class PartyService:
+    """VENs and their mailboxes.
+
+    `new_id` makes IDs that nobody can guess; `resend_after` is how long an unanswered message rests before it is
+    sent again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        new_id: Callable[[], str],
+        poll_frequency: Duration,
+        resend_after: timedelta,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.new_id = new_id
+        self.poll_frequency = poll_frequency
+        self.resend_after = resend_after
+        self._vens: dict[str, Ven] = {}
+        self._registering = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Open the store and take up what it holds."""
+        await self.store.open()
+        self._vens = {r.ven_id: Ven(r) for r in await self.store.list_registrations()}
+
+    async def stop(self) -> None:
+        """Close the store."""
+        await self.store.close()
+
+    # --- who is who -------------------------------------------------------------------------------------------------
+
+    @property
+    def registrations(self) -> list[Registration]:
+        """Every VEN that is known, registered or not."""
+        return [ven.registration for ven in self._vens.values()]
+
+    def registration(self, ven_id: str) -> Registration | None:
+        """The VEN with that ID."""
+        ven = self._vens.get(ven_id)
+        return ven.registration if ven is not None else None
+
+    def registered(self, ven_id: str, registration_id: str | None = None) -> Ven:
+        """The registered VEN with that ID.
+
+        Raises:
+            RemoteProtocolError: 463, it is not registered (2.0b rule 517); 452, it quotes another registration_id
+                than its own (2.0b rule 400).
+        """
+        ven = self._vens.get(ven_id)
+        if ven is None or not ven.is_registered:
+            raise RemoteProtocolError(f"VEN {ven_id!r} is not registered here: register first", code="463")
+        if registration_id is not None and registration_id != ven.registration.registration_id:
+            raise RemoteProtocolError(f"{registration_id!r} is not the registrationID of VEN {ven_id!r}", code="452")
+        return ven
+
+    def is_registered(self, ven_id: str) -> bool:
+        """Whether a VEN with that ID is registered."""
+        ven = self._vens.get(ven_id)
+        return ven is not None and ven.is_registered
+
+    def has_ended(self, ven_id: str, registration_id: str | None = None) -> bool:
+        """Whether the VEN is known and has no registration any more; that one, if it is named."""
+        ven = self._vens.get(ven_id)
+        return ven is not None and not ven.is_registered and registration_id in (None, ven.ended)
+
+    async def note_presence(self, last_seen: Mapping[str, datetime], online: Mapping[str, bool]) -> None:
+        """Keep when VENs were last heard of, and which have come or gone."""
+        await self.store.save_presence(last_seen, online)
+        for ven_id in {*last_seen, *online}:
+            ven = self._vens.get(ven_id)
+            if ven is not None:
+                before = ven.registration
+                ven.registration = msgspec.structs.replace(
+                    before,
+                    last_seen=last_seen.get(ven_id, before.last_seen),
+                    online=online.get(ven_id, before.online),
+                )
+
+    def find(self, application: Application) -> Registration | None:
+        """The VEN that applies, if it is known: by registration ID, venID, certificate or name, in this order.
+
+        Raises:
+            RemoteProtocolError: 452, its IDs are wrong or do not belong together (2.0b rule 400); 463, it shows the
+                certificate of somebody else.
+        """
+        found = self._find(application)
+        theirs, ours = application.fingerprint, found.fingerprint if found is not None else None
+        if theirs is not None and ours is not None and theirs != ours:
+            raise RemoteProtocolError("the certificate is not that of this VEN", code="463")
+        return found
+
+    def _find(self, application: Application) -> Registration | None:
+        ven_id, registration_id = application.ven_id, application.registration_id
+        if registration_id is not None:
+            found = next((r for r in self.registrations if r.registration_id == registration_id), None)
+            if found is None:
+                raise RemoteProtocolError(
+                    f"{registration_id!r} is no registrationID of this VTN: register without one", code="452", rule="400"
+                )
+            if ven_id not in (None, found.ven_id):
+                raise RemoteProtocolError(
+                    f"venID {ven_id!r} is not the one with registrationID {registration_id!r}", code="452", rule="400"
+                )
+            return found
+        if ven_id is not None:
+            return self.registration(ven_id)
+        print_, name = application.fingerprint, application.ven_name
+        by_print = (r for r in self.registrations if print_ is not None and r.fingerprint == print_)
+        by_name = (
+            r
+            for r in self.registrations
+            # A name is a weak proof: it counts only where no certificate says otherwise.
+            if name is not None and r.ven_name == name and (print_ is None or r.fingerprint is None)
+        )
+        return next(by_print, None) or next(by_name, None)
+
+    # --- registration -----------------------------------------------------------------------------------------------
+
+    async def register(
+        self,
+        application: Application,
+        *,
+        ven_id: str | None = None,
+        registration_id: str | None = None,
+        heard: bool = True,
+    ) -> tuple[Registration, bool]:
+        """Register a VEN, or register it again with its IDs (2.0b rules 402 to 406).
+
+        `ven_id` and `registration_id` are IDs that the caller has chosen for it; `heard` says that the VEN itself
+        has asked. Returns the registration and whether it is a new one, with everything about the VEN started anew.
+
+        Raises:
+            RemoteProtocolError: 452, IDs that are wrong or do not belong together.
+            StoreError: another VEN has that registration ID.
+        """
+        async with self._registering:
+            known = self.find(application)
+            chosen = ven_id or (known.ven_id if known is not None else None) or application.ven_id or self._new_ven_id()
+            base = known if known is not None and known.ven_id == chosen else self.registration(chosen)
+            fresh = (
+                application.registration_id is None
+                or base is None
+                or base.registration_id != application.registration_id
+                or registration_id not in (None, base.registration_id)
+            )
+            now = self.clock.now()
+            registration = Registration(
+                ven_id=chosen,
+                ven_name=application.ven_name or (base.ven_name if base is not None else None),
+                registration_id=registration_id or (self.new_id() if fresh or base is None else base.registration_id),
+                profile=application.profile,
+                transport=application.transport,
+                push_address=application.push_address,
+                report_only=application.report_only,
+                xml_signature=application.xml_signature,
+                poll_frequency=self.poll_frequency,
+                registered_at=now if fresh or base is None else base.registered_at,
+                last_seen=now if heard else (base.last_seen if base is not None else None),
+                online=base.online if base is not None else False,
+                fingerprint=application.fingerprint or (base.fingerprint if base is not None else None),
+            )
+            await self._keep(registration, fresh=fresh)
+            return registration, fresh
+
+    async def _keep(self, registration: Registration, *, fresh: bool) -> None:
+        ven = self._vens.get(registration.ven_id) or Ven(registration)
+        now = self.clock.now()
+        greeting = [pack(self.new_id(), RegisterReports(), now)] if fresh and registration.profile == "2.0b" else []
+        async with ven.lock:
+            ven.mailbox.doubt()
+            await self.store.save_registration(registration, fresh=fresh, outgoing=greeting)
+            self._vens[registration.ven_id] = ven
+            ven.registration = registration
+            if fresh:
+                ven.mailbox = Mailbox()
+        if not fresh:
+            async with self.changing(registration.ven_id) as mailbox:
+                if _REREGISTER in mailbox.items:
+                    await self.store.remove_outgoing(registration.ven_id, [_REREGISTER])
+                    mailbox.remove([_REREGISTER])
+
+    def _new_ven_id(self) -> str:
+        while (ven_id := self.new_id()) in self._vens:
+            pass
+        return ven_id
+
+    async def admit(self, ven_id: str, ven_name: str | None, profile: str) -> Registration:
+        """Register a VEN that has its IDs by other means (2.0b rule 405); one that is registered stays so."""
+        known = self.registration(ven_id)
+        if known is None or known.registration_id is None or known.profile != profile:
+            application = Application(ven_id=ven_id, ven_name=ven_name, profile=profile)
+            return (await self.register(application, heard=False))[0]
+        if ven_name not in (None, known.ven_name):
+            async with self._registering:
+                known = msgspec.structs.replace(self._vens[ven_id].registration, ven_name=ven_name)
+                await self._keep(known, fresh=False)
+        return known
+
+    async def end_registration(self, ven_id: str) -> None:
+        """The registration is over; everything about the VEN but itself goes (2.0b rule 407)."""
+        ven = self._vens[ven_id]
+        async with self._registering, ven.lock:
+            ven.mailbox.doubt()
+            await self.store.end_registration(ven_id)
+            ven.ended = ven.registration.registration_id or ven.ended
+            ven.registration = msgspec.structs.replace(ven.registration, registration_id=None)
+            ven.mailbox = Mailbox()
+
+    async def request_cancellation(self, ven_id: str) -> None:
+        """Tell the VEN that its registration ends; it ends when the VEN has answered."""
+        registration_id = self.registered(ven_id).registration.registration_id
+        assert registration_id is not None
+        await self.enqueue(ven_id, [(_CANCEL_REGISTRATION, CancelRegistration(registration_id))])
+
+    async def request_reregistration(self, ven_id: str) -> None:
+        """Ask the VEN to register again with its IDs."""
+        self.registered(ven_id)
+        await self.enqueue(ven_id, [(_REREGISTER, Reregister())])
+
+    # --- what waits -------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def changing(self, ven_id: str) -> AsyncIterator[Mailbox]:
+        """The VEN's mailbox, for the caller alone until the end of the block.
+
+        When something fails in between, nobody knows whether the store has it; then the mailbox is read anew before
+        it is used again, so that memory never differs from the store.
+        """
+        ven = self._vens[ven_id]
+        async with ven.lock:
+            mailbox = ven.mailbox
+            if mailbox.stale:
+                await self._refresh(ven)
+            try:
+                yield mailbox
+            except ProtocolError:
+                raise  # the peer or the caller was wrong, which is found out before anything is changed
+            except BaseException:  # also when the task is cancelled: a commit may be under way
+                mailbox.doubt()
+                raise
+
+    async def _refresh(self, ven: Ven) -> None:
+        ven_id, since = ven.registration.ven_id, ven.registration.registered_at
+        items = await self.store.list_outgoing(ven_id)
+        answers = await self.store.list_answers(ven_id=ven_id)
+        # A VEN that has registered anew may have forgotten all (2.0b rule 406): it is told of its events again.
+        ven.mailbox.refresh(items, (answer for answer in answers if since is None or answer.answered_at >= since))
+
+    async def enqueue(self, ven_id: str, items: Sequence[tuple[str, Item]]) -> None:
+        """Have messages wait for a VEN."""
+        packed = [pack(item_id, item, self.clock.now()) for item_id, item in items]
+        async with self.changing(ven_id) as mailbox:
+            await self.store.add_outgoing(ven_id, packed)
+            mailbox.add(packed)
+
+    async def open_item(self, ven_id: str, kind: type[Item], request_id: str) -> Outgoing | None:
+        """The message of that kind which a reply with `request_id` answers, if one is open."""
+        async with self.changing(ven_id) as mailbox:
+            return mailbox.matching(kind, request_id)
+
+    async def done(self, ven_id: str, item_id: str) -> None:
+        """The VEN has answered a message."""
+        async with self.changing(ven_id) as mailbox:
+            await self.store.remove_outgoing(ven_id, [item_id])
+            mailbox.remove([item_id])

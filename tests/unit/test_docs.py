@@ -1,0 +1,271 @@
+"""The documentation is true: its code runs, its links lead somewhere, its generated pages are fresh."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyopenadr import Capability, DataPoint, OpenADRServer, Reading, Unit
+from pyopenadr.cli import COMMANDS
+from pyopenadr.v2 import bridge, decode, encode, wire
+from pyopenadr.vtn.question import QUESTIONS
+from tests.house.source import ROOT
+from tools.reference import FOLDER, PAGES
+
+DOCS = ROOT / "docs"
+PAGES_OF_TEXT = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def python_blocks(path: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", path.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def slug(heading: str) -> str:
+    """The anchor that a heading gets where the pages are read."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+# --- text ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PAGES_OF_TEXT, ids=name_of)
+def test_links_lead_somewhere(path: Path) -> None:
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(path.read_text("utf-8"))):
+        if re.match(r"[a-z]+:", target) or "NNNN" in target:  # another site; the template's placeholder
+            continue
+        file, _, anchor = target.partition("#")
+        there = (path.parent / file).resolve() if file else path
+        if not there.exists():
+            broken.append(target)
+        elif anchor:
+            headings = re.findall(r"^#+ (.+)$", without_code(there.read_text("utf-8")), re.MULTILINE)
+            if anchor not in map(slug, headings):
+                broken.append(target)
+    assert broken == []
+
+
+@pytest.mark.parametrize(("path", "page"), PAGES.items(), ids=PAGES)
+def test_generated_pages_are_fresh(path: str, page: Any) -> None:
+    assert (FOLDER / path).read_text("utf-8") == page(), "stale: run make docs"
+
+
+def test_every_handler_is_explained() -> None:
+    headings = re.findall(r"^### (.+)$", (DOCS / "howto" / "backends.md").read_text("utf-8"), re.MULTILINE)
+    explained = [name for heading in headings for name in re.findall(r"on_\w+", heading)]
+    assert sorted(explained) == sorted(QUESTIONS)
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = (DOCS / "decisions" / "README.md").read_text("utf-8")
+    records = sorted(path.name for path in (DOCS / "decisions").glob("[0-9]*.md"))
+    assert [name for name in records if f"({name})" not in index] == []
+
+
+def test_the_commands_that_are_named_exist() -> None:
+    named = set()
+    for path in PAGES_OF_TEXT:
+        named |= set(re.findall(r"^ {4}pyopenadr ([a-z]+)", path.read_text("utf-8"), re.MULTILINE))
+        named |= set(re.findall(r"`pyopenadr ([a-z]+)", path.read_text("utf-8")))
+    assert "explain" in named
+    assert named <= set(COMMANDS)
+
+
+# --- code ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES_OF_TEXT if python_blocks(path)], ids=name_of)
+def test_python_compiles(path: Path) -> None:
+    for number, block in enumerate(python_blocks(path), 1):
+        compile(block, f"{name_of(path)}, block {number}", "exec")
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "explanation").glob("*.md")), ids=name_of)
+def test_examples_of_explanations_run(path: Path) -> None:
+    for block in python_blocks(path):
+        exec(block, {})
+
+
+async def test_the_handlers_of_the_backends_page_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page: dict[str, Any] = {}
+    for block in python_blocks(DOCS / "howto" / "backends.md"):
+        exec(block, page)
+    server: OpenADRServer = page["server"]
+
+    async def send(service: str, message: wire.Message) -> Any:
+        status, body = await server.handle(f"/OpenADR2/Simple/2.0b/{service}", encode(message))
+        assert status == 200
+        return decode(body).message
+
+    def application(name: str) -> wire.OadrCreatePartyRegistration:
+        return wire.OadrCreatePartyRegistration(
+            request_id="1",
+            profile_name="2.0b",
+            transport_name="simpleHttp",
+            report_only=False,
+            xml_signature=False,
+            ven_name=name,
+            http_pull_model=True,
+        )
+
+    try:
+        assert (await send("EiRegisterParty", application("stranger")))["response"]["response_code"] == "463"
+        assert (await send("EiRegisterParty", application("charger-7")))["ven_id"] == "ven-7"
+
+        power = Unit(name="powerReal", symbol="W", hertz=50, voltage=230, ac=True)
+        point = DataPoint(r_id="p", unit=power, min_period=timedelta(seconds=1), max_period=timedelta(hours=1))
+        now = datetime(2030, 1, 1, tzinfo=UTC)
+        capability = Capability(
+            report_specifier_id="meter",
+            report_name="TELEMETRY_USAGE",
+            duration=timedelta(hours=1),
+            points=(point,),
+            created_date_time=now,
+        )
+        offer = wire.OadrRegisterReport(request_id="2", ven_id="ven-7", reports=(bridge.lower_capability(capability),))
+        asked = (await send("EiReport", offer))["report_requests"]
+        assert [request["report_request_id"] for request in asked] == ["all-of-meter"]
+
+        request = bridge.lift_request(asked[0])
+        reading = Reading(r_id="p", start=now, value=3.5)
+        report = bridge.lower_readings(request, "TELEMETRY_USAGE", [reading], created=now)
+        update = wire.OadrUpdateReport(request_id="3", ven_id="ven-7", reports=(report,))
+        for _ in range(2):
+            assert (await send("EiReport", update))["response"]["response_code"] == "200"
+        with contextlib.closing(sqlite3.connect("readings.db")) as database:
+            rows = database.execute("SELECT * FROM reading").fetchall()
+        assert rows == [("ven-7", "meter", "p", "2030-01-01T00:00:00+00:00", 3.5)]
+
+        accepted = wire.EiResponse(response_code="200", request_id="2")
+        confirmation = wire.OadrCreatedReport(response=accepted, pending_reports=("all-of-meter",), ven_id="ven-7")
+        await send("EiReport", confirmation)
+        poll = wire.OadrPoll(ven_id="ven-7")
+        greeting = await send("OadrPoll", poll)
+        assert greeting.message_type == "oadrRegisterReport"
+        price = await send("OadrPoll", poll)
+        assert price["reports"][0]["intervals"][0]["payloads"][0]["value"] == pytest.approx(0.29)
+    finally:
+        await server.stop()
+    assert "ven-7 is here" in capsys.readouterr().out
+
+
+def test_own_events_and_own_queue_of_the_backends_page_can_be_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyopenadr.v2.vtn import check_event
+
+    monkeypatch.chdir(tmp_path)
+    page: dict[str, Any] = {}
+    for block in python_blocks(DOCS / "howto" / "backends.md"):
+        exec(block, page)
+    for event in page["from_my_database"]("ven-7"):
+        check_event(event)
+    assert page["next_message"]("ven-7") is None
+
+
+# --- the programs of the README -----------------------------------------------------------------------------------
+
+
+def replaced(text: str, *changes: tuple[str, str]) -> str:
+    for old, new in changes:
+        assert text.count(old) == 1, f"{old!r} must stand exactly once in the program"
+        text = text.replace(old, new)
+    return text
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Program:
+    """A program of the README while it runs, with what it has printed so far."""
+
+    def __init__(self, source: str, path: Path) -> None:
+        path.write_text(source, "utf-8")
+        self.lines: list[str] = []
+        self._process = subprocess.Popen(
+            [sys.executable, str(path)],
+            cwd=path.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT / "src")},
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout:
+            self.lines.extend(iter(self._process.stdout.readline, ""))
+
+    def says(self, pattern: str, until: float) -> re.Match[str] | None:
+        """Wait for a line that begins with the pattern."""
+        while time.monotonic() < until and self._process.poll() is None:
+            for line in list(self.lines):
+                if found := re.match(pattern, line):
+                    return found
+            time.sleep(0.05)
+        return None
+
+    def end(self) -> None:
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+        self._reader.join()
+
+
+@contextlib.contextmanager
+def running(source: str, path: Path) -> Iterator[Program]:
+    program = Program(source, path)
+    try:
+        yield program
+    finally:
+        program.end()
+
+
+@pytest.mark.slow
+def test_the_programs_of_the_readme_run_together(tmp_path: Path) -> None:
+    vtn, ven = python_blocks(ROOT / "README.md")
+    port = free_port()
+    vtn = replaced(
+        vtn,
+        ("port=8080", f"port={port}"),
+        ("sqlite:///vtn.db", f"sqlite:///{tmp_path / 'vtn.db'}"),
+        ("timedelta(minutes=2)", "timedelta(seconds=2)"),
+    )
+    ven = replaced(ven, ("127.0.0.1:8080", f"127.0.0.1:{port}"))
+    until = time.monotonic() + 20
+    with running(vtn, tmp_path / "vtn.py") as server, running(ven, tmp_path / "ven.py") as client:
+        event = client.says(r"event (\w+) from .* \[1\.0, 2\.0\]$", until)
+        assert event is not None, f"VEN: {client.lines}\nVTN: {server.lines}"
+        answer = server.says(rf"\S+ answers optIn to {event[1]}$", until)
+        assert answer is not None, f"VEN: {client.lines}\nVTN: {server.lines}"
+        assert not any("Traceback" in line for line in [*server.lines, *client.lines])
