@@ -155,9 +155,9 @@ async def test_it_fails_on_a_report_of_ours_and_still_gets_the_next_message(vtn:
         readings=(Reading(r_id="outside", start=now, value=4.0),),
     )
     vtn.on_request_report = lambda ven_id: report
-    with pytest.raises(PeerFailed, match="AttributeError.*_on_report"):
+    with pytest.raises(PeerFailed, match=r"AttributeError.*_on_report"):
         await poll(peer)
-    vtn.on_request_report = None  # type: ignore[assignment]
+    vtn.on_request_report = None
     event = await vtn.add_event(start=now + HOUR, intervals=[(HOUR, 1)])
     await poll(peer)
     assert [answer.ven_id for answer in await vtn.answers(event.event_id)] == [ven_id]

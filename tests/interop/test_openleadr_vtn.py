@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from pyopenadr.errors import PeerRefused, ProtocolError, TransportError
-from pyopenadr.model import DataPoint, Event, OptType, ResourceStatus, Span, Target, Unit
+from pyopenadr.model import DataPoint, Event, OptType, Report, ReportRequest, ResourceStatus, Span, Target, Unit
 from pyopenadr.transport.http import HttpTransport
+from pyopenadr.transport.port import Reply
 from pyopenadr.v2 import decode, wire
 from pyopenadr.ven.client import OpenADRClient
 from tests.interop.peer import Peer, Recorder, eventually
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.interop
 
 HOUR = timedelta(hours=1)
 POWER = Unit(name="powerReal", symbol="W", scale="none", hertz=50.0, voltage=230.0, ac=True)
+WHEN = "2026-01-01T00:00:00Z"
 ENERGY = Unit(name="energyReal", symbol="Wh", scale="k")
 
 
@@ -274,34 +276,113 @@ async def test_a_report_on_the_state_of_a_resource_fails_there(setting: Setting)
     assert setting.client.unsent > 0
 
 
-# --- what an application of openleadr's may have said at a poll ------------------------------------------------------
+# --- what an application of openleadr's may have its VTN say at a poll ----------------------------------------------
 
 
-async def said(setting: Setting, message_type: str, **payload: Any) -> tuple[str, wire.Message]:
-    """Have the VTN say something; our answer's type and what the VTN replied to that."""
-    before = len(setting.recorder.exchanges)
+async def say(setting: Setting, message_type: str, payload: dict[str, Any], answer: type[wire.Message]) -> Reply:
+    """Have the VTN say something; what it replies to our answer, which must be one of that type."""
     await setting.peer.ask("say", message_type=message_type, payload=payload)
 
-    def answer() -> tuple[str, wire.Message] | None:
-        for service, body, reply in setting.recorder.exchanges[before:]:
-            if service != "OadrPoll":
-                print(service, body, reply)
-                return decode(body).message.message_type, decode(reply.body).message
-        return None
+    def find() -> Reply | None:
+        exchanges = ((decode(body).message, reply) for _, body, reply in setting.recorder.exchanges)
+        return next((reply for message, reply in exchanges if isinstance(message, answer)), None)
 
-    result: tuple[str, wire.Message] = await eventually(answer)
-    return result
+    reply: Reply = await eventually(find)
+    return reply
 
 
-async def test_a_report_of_its_own_is_taken(setting: Setting) -> None:
-    setting.client.on_report = print
-    ven_id = await setting.connect()
-    for t,p in [("oadrRegisterReport",{"reports":[dict(report_name="METADATA_TELEMETRY_USAGE",duration="PT1H",report_specifier_id="weather",created_date_time="2026-01-01T00:00:00Z",report_descriptions=[dict(r_id="outside",report_type="usage",reading_type="Direct Read",sampling_rate=dict(min_period="PT1S",max_period="PT1S",on_change=False))])]}),
-       ("oadrUpdateReport",{"reports":[dict(report_id="x",report_request_id="R",report_specifier_id="weather",report_name="TELEMETRY_USAGE",created_date_time="2026-01-01T00:00:00Z",dtstart="2026-01-01T00:00:00Z",intervals=[dict(dtstart="2026-01-01T00:00:00Z",report_payload=dict(r_id="outside",value=4.5))])]}),
-       ("oadrCancelReport",{"report_request_id":"R","report_to_follow":False}),
-       ("oadrCreateReport",{"report_requests":[dict(report_request_id="M",report_specifier=dict(report_specifier_id="METADATA",granularity="PT0S",report_back_duration="PT0S",specifier_payloads=[dict(r_id="0",reading_type="x-notApplicable")]))]}),
-       ("oadrCancelPartyRegistration",{"registration_id":setting.client.registration_id}),
-       ]:
-        try: print("####",t,await said(setting,t,**p))
-        except BaseException as e: print("####",t,type(e),e)
-    assert 0
+def refusal(reply: Reply) -> str:
+    message = decode(reply.body).message
+    assert isinstance(message, wire.OadrResponse)
+    return message.response.response_code
+
+
+async def test_its_offer_of_reports_is_noted_but_asking_for_them_is_refused(setting: Setting) -> None:
+    await setting.connect()
+    offer = {
+        "report_name": "METADATA_TELEMETRY_USAGE",
+        "report_specifier_id": "weather",
+        "duration": "PT1H",
+        "created_date_time": WHEN,
+        "report_descriptions": [{"r_id": "outside", "report_type": "usage", "reading_type": "Direct Read"}],
+    }
+    await say(setting, "oadrRegisterReport", {"reports": [offer]}, wire.OadrRegisteredReport)
+    (capability,) = setting.client.vtn_capabilities
+    assert (capability.report_specifier_id, [each.r_id for each in capability.points]) == ("weather", ["outside"])
+    request = ReportRequest(report_request_id="REQUEST-1", report_specifier_id="weather", r_ids=("outside",))
+    with pytest.raises(PeerRefused) as error:
+        await setting.client.create_report([request])
+    assert error.value.code == "459"
+
+
+async def test_a_report_of_its_own_reaches_the_handler_though_it_refuses_the_receipt(setting: Setting) -> None:
+    reports: list[Report] = []
+    setting.client.on_report = reports.append
+    await setting.connect()
+    report = {
+        "report_id": "REPORT-1",
+        "report_request_id": "REQUEST-1",
+        "report_specifier_id": "weather",
+        "report_name": "TELEMETRY_USAGE",
+        "created_date_time": WHEN,
+        "dtstart": WHEN,
+        "intervals": [{"dtstart": WHEN, "report_payload": {"r_id": "outside", "value": 4.5}}],
+    }
+    reply = await say(setting, "oadrUpdateReport", {"reports": [report]}, wire.OadrUpdatedReport)
+    assert refusal(reply) == "459"
+    assert [reading.value for each in reports for reading in each.readings] == [4.5]
+
+
+async def test_it_ends_a_report_though_it_refuses_the_receipt(setting: Setting) -> None:
+    setting.client.add_report(points=[point("roof")], source=lambda r_id: 1.5)
+    await setting.connect()
+    await setting.has("readings", 1)
+    (request_id,) = setting.client.report_requests
+    payload = {"report_request_id": request_id, "report_to_follow": False}
+    assert refusal(await say(setting, "oadrCancelReport", payload, wire.OadrCanceledReport)) == "459"
+    assert not setting.client.report_requests
+
+
+async def ask_for(setting: Setting, specifier: str, r_id: str) -> None:
+    """Have the VTN ask for one report at once."""
+    request = {
+        "report_request_id": "REQUEST-2",
+        "report_specifier": {
+            "report_specifier_id": specifier,
+            "granularity": "PT0S",
+            "report_back_duration": "PT0S",
+            "specifier_payloads": [{"r_id": r_id, "reading_type": "Direct Read"}],
+        },
+    }
+    await setting.peer.ask("say", message_type="oadrCreateReport", payload={"report_requests": [request]})
+
+
+def replies_about_it(setting: Setting, kind: type[wire.Message]) -> list[Reply]:
+    exchanges = ((decode(body).message, reply) for _, body, reply in setting.recorder.exchanges)
+    return [reply for message, reply in exchanges if isinstance(message, kind) and "REQUEST-2" in str(message)]
+
+
+async def test_it_asks_for_a_report_at_a_poll(setting: Setting) -> None:
+    setting.client.add_report(points=[point("roof")], source=lambda r_id: 1.5, report_specifier_id="power")
+    await setting.connect()
+    await ask_for(setting, "power", "roof")
+    (data, *_) = await eventually(lambda: replies_about_it(setting, wire.OadrUpdateReport))
+    (acceptance, *_) = replies_about_it(setting, wire.OadrCreatedReport)
+    assert (acceptance.status, data.status) == (200, 200)
+
+
+async def test_it_fails_on_an_acceptance_if_it_asked_for_nothing_at_the_registration(setting: Setting) -> None:
+    """What it asked for, here the list of our reports, is sent all the same."""
+    await setting.connect()
+    await ask_for(setting, "METADATA", "0")
+    (metadata, *_) = await eventually(lambda: replies_about_it(setting, wire.OadrRegisterReport))
+    (acceptance, *_) = replies_about_it(setting, wire.OadrCreatedReport)
+    assert (acceptance.status, metadata.status) == (500, 200)
+
+
+async def test_it_ends_the_registration_though_it_refuses_the_receipt(setting: Setting) -> None:
+    await setting.connect()
+    payload = {"registration_id": setting.client.registration_id}
+    reply = await say(setting, "oadrCancelPartyRegistration", payload, wire.OadrCanceledPartyRegistration)
+    assert refusal(reply) == "459"
+    await eventually(lambda: not setting.client.registered)

@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 
-from pyopenadr import Capability, DataPoint, OpenADRServer, Reading, Unit
+from pyopenadr import Capability, DataPoint, OpenADRServer, Reading, ReportRequest, Unit
 from pyopenadr.cli import COMMANDS
 from pyopenadr.v2 import bridge, decode, encode, wire
+from pyopenadr.v2.vtn import check_event
 from pyopenadr.vtn.question import QUESTIONS
 from tests.house.source import ROOT
 from tools.reference import FOLDER, PAGES
@@ -102,28 +103,27 @@ def test_python_compiles(path: Path) -> None:
         compile(block, f"{name_of(path)}, block {number}", "exec")
 
 
-@pytest.mark.parametrize("path", sorted((DOCS / "explanation").glob("*.md")), ids=name_of)
-def test_examples_of_explanations_run(path: Path) -> None:
+def run_blocks(path: Path) -> dict[str, Any]:
+    """Everything that the page's code defines."""
+    names: dict[str, Any] = {}
     for block in python_blocks(path):
-        exec(block, {})
+        exec(block, names)
+    return names
 
 
-async def test_the_handlers_of_the_backends_page_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    page: dict[str, Any] = {}
-    for block in python_blocks(DOCS / "howto" / "backends.md"):
-        exec(block, page)
-    server: OpenADRServer = page["server"]
+class Peer:
+    """A VEN that talks to a server without a network."""
 
-    async def send(service: str, message: wire.Message) -> Any:
-        status, body = await server.handle(f"/OpenADR2/Simple/2.0b/{service}", encode(message))
+    def __init__(self, server: OpenADRServer) -> None:
+        self._server = server
+
+    async def send(self, service: str, message: wire.Message) -> Any:
+        status, body = await self._server.handle(f"/OpenADR2/Simple/2.0b/{service}", encode(message))
         assert status == 200
         return decode(body).message
 
-    def application(name: str) -> wire.OadrCreatePartyRegistration:
-        return wire.OadrCreatePartyRegistration(
+    async def register(self, name: str) -> Any:
+        message = wire.OadrCreatePartyRegistration(
             request_id="1",
             profile_name="2.0b",
             transport_name="simpleHttp",
@@ -132,10 +132,71 @@ async def test_the_handlers_of_the_backends_page_work(
             ven_name=name,
             http_pull_model=True,
         )
+        return await self.send("EiRegisterParty", message)
 
+
+@pytest.mark.parametrize("path", sorted((DOCS / "explanation").glob("*.md")), ids=name_of)
+def test_examples_of_explanations_run(path: Path) -> None:
+    run_blocks(path)
+
+
+async def test_the_event_of_the_events_page_is_legal() -> None:
+    server = OpenADRServer("vtn")
     try:
-        assert (await send("EiRegisterParty", application("stranger")))["response"]["response_code"] == "463"
-        assert (await send("EiRegisterParty", application("charger-7")))["ven_id"] == "ven-7"
+        event = await run_blocks(DOCS / "explanation" / "events.md")["publish"](server)
+        assert await server.events() == [event]
+    finally:
+        await server.stop()
+
+
+async def test_the_reports_of_the_reports_page_are_delivered() -> None:
+    page = run_blocks(DOCS / "explanation" / "reports.md")
+    server: OpenADRServer = page["server"]
+    peer = Peer(server)
+    try:
+        ven_id = (await peer.register("boiler"))["ven_id"]
+        poll = wire.OadrPoll(ven_id=ven_id)
+        offered = (await peer.send("OadrPoll", poll))["reports"]
+        assert [report["report_specifier_id"] for report in offered] == ["prices", "alarms"]
+        once = [
+            ReportRequest(report_request_id="1", report_specifier_id="prices", r_ids=("price",)),
+            ReportRequest(
+                report_request_id="2",
+                report_specifier_id="alarms",
+                r_ids=("alarm",),
+                granularity=timedelta(minutes=1),
+                report_back_duration=timedelta(minutes=1),
+                start=datetime.now(UTC),
+            ),
+        ]
+        asked = wire.OadrCreateReport(
+            request_id="2", report_requests=tuple(map(bridge.lower_request, once)), ven_id=ven_id
+        )
+        assert (await peer.send("EiReport", asked))["response"]["response_code"] == "200"
+        await page["alarm"]()
+        values = [
+            (await peer.send("OadrPoll", poll))["reports"][0]["intervals"][0]["payloads"][0]["value"] for _ in range(2)
+        ]
+        assert values == pytest.approx([0.31, 2.0])
+
+        capability = page["client"].capabilities[0]
+        offer = wire.OadrRegisterReport(request_id="3", ven_id=ven_id, reports=(bridge.lower_capability(capability),))
+        await peer.send("EiReport", offer)
+        await page["ask"](server, ven_id)
+        assert [stored.request.r_ids for stored in await server.report_requests(ven_id)] == [("meter-1",)]
+    finally:
+        await server.stop()
+
+
+async def test_the_handlers_of_the_backends_page_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    server: OpenADRServer = run_blocks(DOCS / "howto" / "backends.md")["server"]
+    peer = Peer(server)
+    try:
+        assert (await peer.register("stranger"))["response"]["response_code"] == "463"
+        assert (await peer.register("charger-7"))["ven_id"] == "ven-7"
 
         power = Unit(name="powerReal", symbol="W", hertz=50, voltage=230, ac=True)
         point = DataPoint(r_id="p", unit=power, min_period=timedelta(seconds=1), max_period=timedelta(hours=1))
@@ -148,7 +209,7 @@ async def test_the_handlers_of_the_backends_page_work(
             created_date_time=now,
         )
         offer = wire.OadrRegisterReport(request_id="2", ven_id="ven-7", reports=(bridge.lower_capability(capability),))
-        asked = (await send("EiReport", offer))["report_requests"]
+        asked = (await peer.send("EiReport", offer))["report_requests"]
         assert [request["report_request_id"] for request in asked] == ["all-of-meter"]
 
         request = bridge.lift_request(asked[0])
@@ -156,18 +217,17 @@ async def test_the_handlers_of_the_backends_page_work(
         report = bridge.lower_readings(request, "TELEMETRY_USAGE", [reading], created=now)
         update = wire.OadrUpdateReport(request_id="3", ven_id="ven-7", reports=(report,))
         for _ in range(2):
-            assert (await send("EiReport", update))["response"]["response_code"] == "200"
+            assert (await peer.send("EiReport", update))["response"]["response_code"] == "200"
         with contextlib.closing(sqlite3.connect("readings.db")) as database:
             rows = database.execute("SELECT * FROM reading").fetchall()
         assert rows == [("ven-7", "meter", "p", "2030-01-01T00:00:00+00:00", 3.5)]
 
         accepted = wire.EiResponse(response_code="200", request_id="2")
         confirmation = wire.OadrCreatedReport(response=accepted, pending_reports=("all-of-meter",), ven_id="ven-7")
-        await send("EiReport", confirmation)
+        await peer.send("EiReport", confirmation)
         poll = wire.OadrPoll(ven_id="ven-7")
-        greeting = await send("OadrPoll", poll)
-        assert greeting.message_type == "oadrRegisterReport"
-        price = await send("OadrPoll", poll)
+        assert (await peer.send("OadrPoll", poll)).message_type == "oadrRegisterReport"
+        price = await peer.send("OadrPoll", poll)
         assert price["reports"][0]["intervals"][0]["payloads"][0]["value"] == pytest.approx(0.29)
     finally:
         await server.stop()
@@ -177,12 +237,8 @@ async def test_the_handlers_of_the_backends_page_work(
 def test_own_events_and_own_queue_of_the_backends_page_can_be_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pyopenadr.v2.vtn import check_event
-
     monkeypatch.chdir(tmp_path)
-    page: dict[str, Any] = {}
-    for block in python_blocks(DOCS / "howto" / "backends.md"):
-        exec(block, page)
+    page = run_blocks(DOCS / "howto" / "backends.md")
     for event in page["from_my_database"]("ven-7"):
         check_event(event)
     assert page["next_message"]("ven-7") is None

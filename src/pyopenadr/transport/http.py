@@ -213,22 +213,35 @@ def _explained(error: Exception, url: str, timeout_s: float) -> TransportError:
                 "check the name in vtn_url, ca_file, and the clock of this machine"
             )
         case aiohttp.ClientSSLError() | ssl.SSLError():
-            return TransportError(
-                f"the TLS connection to {url} failed: {_reason(error)}; it may be the VTN that does not accept our "
-                "certificate (give cert and key), or the two sides know no common TLS version or suite"
-            )
+            return _tls_failure(url, error)
         case TimeoutError():
             return TransportError(f"{url} gave no answer within {timeout_s:g} seconds: is the VTN overloaded?")
         case aiohttp.ServerDisconnectedError():
             return TransportError(f"{url} closed the connection without an answer")
+        case aiohttp.ClientConnectorError() if _was_hung_up(error.os_error, url):
+            return _tls_failure(url, error)
         case aiohttp.ClientConnectorError():
             return TransportError(
                 f"no connection to {error.host}:{error.port}: {_reason(error)}; "
                 "check that the VTN runs and that no firewall stands between"
             )
-    return TransportError(f"the exchange with {url} failed: {type(error).__name__}: {_reason(error)}")
+    return TransportError(f"the exchange with {url} failed: {_reason(error)}")
+
+
+def _was_hung_up(error: OSError, url: str) -> bool:
+    """Whether the peer ended the TLS handshake without a word, as many do."""
+    is_reset = isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
+    return is_reset and url.lower().startswith("https:")
+
+
+def _tls_failure(url: str, error: Exception) -> TransportError:
+    return TransportError(
+        f"the TLS connection to {url} failed: {_reason(error)}; it may be the VTN that does not accept our "
+        "certificate (give cert and key), or the two sides know no common TLS version or suite"
+    )
 
 
 def _reason(error: Exception) -> str:
     inner = getattr(error, "os_error", error)
-    return str(getattr(inner, "strerror", None) or inner)
+    text = str(getattr(inner, "strerror", None) or inner)
+    return text or type(inner).__name__

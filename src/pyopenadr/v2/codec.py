@@ -7,9 +7,9 @@ schemaVersion in every 2.0b message).
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,10 +19,11 @@ from pyopenadr.errors import SchemaMismatch
 from pyopenadr.v2 import leniency as leniency_rules
 from pyopenadr.v2 import quick
 from pyopenadr.v2.decoder import Context, read, refuse
-from pyopenadr.v2.encoder import namespaces_in, write_message
+from pyopenadr.v2.encoder import RARE, Written, prefixes_of, writer_of
 from pyopenadr.v2.leniency import Deviation
 from pyopenadr.v2.plan import shape_of
 from pyopenadr.v2.profile import PREFIXES, PROFILES, A, B, Profile, ProfileName
+from pyopenadr.v2.refusal import explain
 from pyopenadr.v2.text import ID, XML_SPACE, is_id
 from pyopenadr.v2.wire.base import Message
 from pyopenadr.v2.xml import DEEPEST, DEFAULT_LIMITS, Limits, check_depth, children_of, name_of, parse, text_of
@@ -30,7 +31,7 @@ from pyopenadr.v2.xml import DEEPEST, DEFAULT_LIMITS, Limits, check_depth, child
 if TYPE_CHECKING:
     from pyopenadr.v2.xmldsig import Signature
 
-__all__ = ["Payload", "decode", "encode", "lift_root", "profile_named", "root_of", "start_tag"]
+__all__ = ["Payload", "body_of", "decode", "encode", "lift_root", "profile_named", "start_tag"]
 
 _DS = f"{{{PREFIXES['ds']}}}"
 _XSI = f"{{{PREFIXES['xsi']}}}"
@@ -127,9 +128,7 @@ def _lift_plain(root: etree._Element) -> Payload | None:
     return Payload(message=message, object_id=object_id) if message is not None else None
 
 
-def _lift(
-    root: etree._Element, profile: ProfileName | None, limits: Limits, lenient: frozenset[str]
-) -> Payload:
+def _lift(root: etree._Element, profile: ProfileName | None, limits: Limits, lenient: frozenset[str]) -> Payload:
     ctx = Context(lenient)
     signature: Signature | None = None
     object_id: str | None = None
@@ -171,22 +170,16 @@ def _bare_profile(root: etree._Element, ctx: Context) -> Profile:
     tag = str(root.tag)
     if A.message_class(tag) is not None:
         return A
-    if B.message_class(tag) is not None and ctx.allows("bare-root", root, name_of(tag)):
-        return B
-    refuse(
-        f"{name_of(tag)} is no OpenADR 2.0 document",
-        root,
-        expected="oadr:oadrPayload (2.0b), or one of the four messages of 2.0a",
-        found=name_of(tag),
-    )
+    if B.message_class(tag) is None or not ctx.allows("bare-root", root, name_of(tag)):
+        expected = "oadr:oadrPayload (2.0b), or one of the four messages of 2.0a"
+        refuse(f"{name_of(tag)} is no OpenADR 2.0 document", root, expected=expected, found=name_of(tag))
+    return B
 
 
-def _open_envelope(
-    root: etree._Element, ctx: Context
-) -> tuple[etree._Element, etree._Element | None, str | None]:
+def _open_envelope(root: etree._Element, ctx: Context) -> tuple[etree._Element, etree._Element | None, str | None]:
     """The message element inside the envelope, the signature and the Id of the signed object."""
-    for attribute in root.keys():
-        _check_xsi(root, attribute, "oadr:oadrPayload")
+    for attribute in root.attrib:
+        _check_xsi(root, str(attribute), "oadr:oadrPayload")
     signature: etree._Element | None = None
     holder: etree._Element | None = None
     for child in children_of(root):
@@ -204,7 +197,7 @@ def _open_envelope(
     _check_text(root)
     _check_text(holder)
     object_id = None
-    for attribute in holder.keys():
+    for attribute in map(str, holder.attrib):
         if attribute == _ID or (attribute == "Id" and ctx.allows("unqualified-id", holder, "Id")):
             try:
                 object_id = ID.parse(holder.get(attribute, ""))
@@ -250,7 +243,7 @@ def _check_attributes(message: etree._Element, ctx: Context) -> None:
         if _is_opaque(element, ctx):
             continue
         tag = str(element.tag)
-        for attribute in element.keys():
+        for attribute in map(str, element.attrib):
             if attribute in _IGNORED_XSI or (attribute == _GML_ID and tag in polygons):
                 continue
             version = attribute == _SCHEMA_VERSION or (
@@ -269,43 +262,46 @@ def _is_opaque(element: etree._Element | None, ctx: Context) -> bool:
     return False
 
 
-def root_of(profile: Profile, body: str, object_id: str | None, signature: str) -> str:
-    """The whole document around a message's text."""
-    if not profile.has_envelope:
-        name = re.match(r"<[^ >]*", body)
-        assert name is not None
-        declared = start_tag("", namespaces_in(profile, body, {}))
-        return f"{name.group()}{declared}{body[name.end():]}"
-    also = {"oadr": profile.namespace, "ei": PREFIXES["ei"]}
-    namespaces = namespaces_in(profile, body, also)
-    identity = f' oadr:Id="{object_id}"' if object_id is not None else ""
-    return (
-        f"<oadr:oadrPayload{start_tag('', namespaces)}>{signature}"
-        f"<oadr:oadrSignedObject{identity}>{body}</oadr:oadrSignedObject></oadr:oadrPayload>"
-    )
-
-
-def start_tag(name: str, namespaces: dict[str, str]) -> str:
+def start_tag(name: str, namespaces: Mapping[str, str]) -> str:
     """`name` with the namespace declarations in canonical order, as the beginning of a start tag."""
-    return name + "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in namespaces.items())
+    return name + "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in sorted(namespaces.items()))
+
+
+@cache
+def _declarations(profile: str, cls: type[Message], rare: frozenset[str]) -> str:
+    """The namespaces that the root declares: those that the message may need, and those that it rarely does."""
+    chosen = profile_named(profile)
+    prefixes = (prefixes_of(shape_of(chosen, cls)) - RARE) | rare | {"oadr"}
+    return start_tag("", {prefix: chosen.uri(prefix) for prefix in prefixes})
 
 
 def body_of(profile: Profile, message: Message, object_id: str | None) -> str:
     """The message's own element as canonical text, checked; what `encode` and `sign` share."""
-    if profile.has_envelope and message.schema_version is None:  # type: ignore[attr-defined]
-        message = msgspec.structs.replace(message, schema_version="2.0b")
+    return _write(profile, message, object_id)[0]
+
+
+def _write(profile: Profile, message: Message, object_id: str | None) -> tuple[str, Written]:
+    """The message's own element as canonical text, and what occurs in it."""
     if type(message) not in profile.messages:
         raise SchemaMismatch(f"{type(message).__name__} is no message of profile {profile.name}")
-    body = write_message(profile, message.tag, message)
-    ids = re.findall(r' gml:id="([^"]*)"', body) if " gml:id=" in body else []
+    if profile.has_envelope and message["schema_version"] is None:
+        message = msgspec.structs.replace(message, schema_version="2.0b")
+    shape = shape_of(profile, type(message))
+    written = Written()
+    try:
+        text = writer_of(shape, message.tag)(message, written)
+    except (ValueError, KeyError, TypeError) as error:
+        explain(shape, message, message.message_type, profile.name)
+        raise SchemaMismatch(f"can't be written: {error}", path=message.message_type) from error
+    ids = written.ids
     if object_id is not None:
         try:
             ids.append(ID.format(object_id))
         except ValueError as error:
-            raise SchemaMismatch(f"object_id must be {ID.expects}, not {error}") from error
+            raise SchemaMismatch(f"object_id must be {ID.expects}, not {error}", expected=ID.expects) from error
     if len(ids) != len(set(ids)):
-        raise SchemaMismatch(f"Ids must be unique in a document: {sorted(ids)}")
-    return body
+        raise SchemaMismatch(f"Ids must be unique in a document: {', '.join(sorted(ids))}", expected="unique Ids")
+    return text, written
 
 
 def encode(payload: Payload | Message, *, profile: ProfileName | None = None) -> bytes:
@@ -318,11 +314,24 @@ def encode(payload: Payload | Message, *, profile: ProfileName | None = None) ->
     Raises:
         SchemaMismatch: the message holds something that the profile can't express; the path is by field names.
     """
-    if not isinstance(payload, Payload):
-        payload = Payload(message=payload, profile=profile or "2.0b")
-    chosen = profile_named(profile or payload.profile)
-    if not chosen.has_envelope and (payload.signature is not None or payload.object_id is not None):
+    if isinstance(payload, Payload):
+        message, object_id, signature = payload.message, payload.object_id, payload.signature
+        chosen = profile_named(profile or payload.profile)
+    else:
+        message, object_id, signature = payload, None, None
+        chosen = B if profile is None else profile_named(profile)
+    if not chosen.has_envelope and (signature is not None or object_id is not None):
         raise SchemaMismatch(f"profile {chosen.name} has no signatures", rule="514")
-    body = body_of(chosen, payload.message, payload.object_id)
-    signature = payload.signature.xml if payload.signature is not None else ""
-    return root_of(chosen, body, payload.object_id, signature).encode()
+    text, written = _write(chosen, message, object_id)
+    declared = _declarations(chosen.name, type(message), frozenset(written.prefixes))
+    if not chosen.has_envelope:
+        name = f"<{message.tag}"
+        return f"{name}{declared}{text[len(name) :]}".encode()
+    identity = f' oadr:Id="{object_id}"' if object_id is not None else ""
+    data = (
+        f"<oadr:oadrPayload{declared}>{signature.xml if signature is not None else ''}"
+        f"<oadr:oadrSignedObject{identity}>{text}</oadr:oadrSignedObject></oadr:oadrPayload>"
+    ).encode()
+    if signature is not None:
+        decode(data)  # nobody has checked the signature's text
+    return data

@@ -15,7 +15,7 @@ from pyopenadr.v2.leniency import Deviation
 from pyopenadr.v2.plan import Arm, Attribute, Node, Shape
 from pyopenadr.v2.text import XML_SPACE, Kind
 from pyopenadr.v2.wire.base import Opaque, Wire
-from pyopenadr.v2.xml import Paths, children_of, name_of, opaque_text, path_of, text_of
+from pyopenadr.v2.xml import Paths, children_of, line_of, name_of, nil_fault, opaque_text, path_of, text_of
 
 if TYPE_CHECKING:
     from lxml.etree import _Element as Element
@@ -47,13 +47,21 @@ class Context:
         if rule not in self.lenient:
             return False
         path = self._paths.of(element)
-        self.deviations.append(Deviation(rule=rule, path=path, line=element.sourceline, found=found[:120]))
+        self.deviations.append(Deviation(rule=rule, path=path, line=line_of(element), found=found[:120]))
         return True
 
 
-def refuse(message: str, element: Element, *, expected: str | None = None, found: str | None = None) -> NoReturn:
+def refuse(
+    message: str,
+    element: Element,
+    *,
+    expected: str | None = None,
+    found: str | None = None,
+    rule: str | None = None,
+) -> NoReturn:
     """Raise SchemaMismatch for an element."""
-    raise SchemaMismatch(message, path=path_of(element), line=element.sourceline, expected=expected, found=found)
+    path, line = path_of(element), line_of(element)
+    raise SchemaMismatch(message, path=path, line=line, expected=expected, found=found, rule=rule)
 
 
 def read(shape: Shape, element: Element, ctx: Context) -> Wire:
@@ -79,6 +87,8 @@ def _read_node(node: Node, element: Element, values: Values, ctx: Context) -> No
     for name in node.begun:
         values[name] = []
     if _is_stray(element.text) and _read_direct_duration(node, element, values, ctx):
+        return
+    if len(element) == 0 and _is_left_empty(node, element, ctx):
         return
     met: set[int] = set()
     last = -1
@@ -138,6 +148,7 @@ def _read_leaf(arm: Arm, kind: Kind, element: Element, ctx: Context) -> Any:
                 element,
                 expected=kind.expects,
                 found=text[:120],
+                rule=kind.rule,
             )
         return saved
 
@@ -145,6 +156,8 @@ def _read_leaf(arm: Arm, kind: Kind, element: Element, ctx: Context) -> Any:
 def _read_opaque(content: Opaque, element: Element, ctx: Context) -> str:
     if content.root is None and not len(element) and not element.keys() and not _is_stray(element.text):
         return ""
+    if fault := nil_fault(element, nillable=content.root is None):
+        refuse(fault, element, expected="nothing of the kind", found="xsi:nil")
     ctx.opaque.add(element)
     return opaque_text(element)
 
@@ -195,6 +208,12 @@ def _read_direct_duration(node: Node, element: Element, values: Values, ctx: Con
             _read_arm(arm, element, values, ctx)
             return True
     _refuse_text(element, text)
+
+
+def _is_left_empty(node: Node, element: Element, ctx: Context) -> bool:
+    """Whether an element without the value that it is there for counts as absent, as a rule allows it."""
+    optional = all(field.nullable and field.repeats_at is None for field in node.fields)
+    return optional and any(slot.required for slot in node.slots) and ctx.allows("empty-element", element, "nothing")
 
 
 def _expected_after(node: Node, last: int) -> str:

@@ -7,18 +7,29 @@ text. The functions only notice that a value can't be written; `refusal` then fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any
 
 from pyopenadr.v2.plan import Arm, Attribute, Node, Shape, Slot
 from pyopenadr.v2.profile import PREFIXES, Profile
 from pyopenadr.v2.source import Source
-from pyopenadr.v2.text import Kind, escape
-from pyopenadr.v2.wire.base import Opaque, Wire
-from pyopenadr.v2.xml import opaque_text, parse_opaque
+from pyopenadr.v2.text import Kind, described
+from pyopenadr.v2.wire.base import Opaque
+from pyopenadr.v2.wire.declaration import Field
+from pyopenadr.v2.xml import nil_fault, opaque_text, parse_opaque
 
-__all__ = ["Unwritable", "Written", "attribute_text", "namespaces_in", "opaque_of", "prefixes_of", "writer_of"]
+__all__ = [
+    "RARE",
+    "Written",
+    "attribute_text",
+    "by_key",
+    "forbidden_fields",
+    "namespaces_in",
+    "opaque_of",
+    "prefixes_of",
+    "writer_of",
+]
 
 RARE = frozenset(("atom", "gml", "power", "scale"))
 """Prefixes that most messages don't need; they are declared only where they are used."""
@@ -39,22 +50,24 @@ class Written:
 
 
 Write = Callable[[Any, Written], str]
-"""Writes a value from behind the name in its start tag up to its end tag."""
+"""Writes a value as a whole element."""
 
 
-def opaque_of(value: object, clark: str, content: Opaque) -> str:
-    """An element that is kept as text, from behind the name in its start tag up to its end tag.
+def opaque_of(value: object, arm: Arm, content: Opaque) -> str:
+    """An element that is kept as text, checked and in canonical form.
 
     Raises:
         ValueError: it is no text of such an element.
     """
     if not isinstance(value, str):
-        raise Unwritable(f"{type(value).__name__} {value!r:.60} where XML text is needed")
+        raise Unwritable(f"{described(value)} where XML text is needed")
     if value == "" and content.root is None:
-        return ""
+        return f"<{arm.tag}></{arm.tag}>"
     element = parse_opaque(value)
-    if element.tag != clark:
-        raise Unwritable(f"XML text with the element {element.tag!r:.60} where {clark} is needed")
+    if element.tag != arm.clark:
+        raise Unwritable(f"XML text with the element {element.tag!r:.60} where {arm.tag} is needed")
+    if fault := nil_fault(element, nillable=content.root is None):
+        raise Unwritable(fault)
     return opaque_text(element)
 
 
@@ -70,8 +83,8 @@ def attribute_text(text: str) -> str:
 
 
 @cache
-def writer_of(shape: Shape) -> Write:
-    """The function that writes a structure."""
+def writer_of(shape: Shape, tag: str) -> Write:
+    """The function that writes a structure as an element of that name."""
     builder = _Builder()
     source = builder.source
     with source.block("def write(o, met):"):
@@ -80,7 +93,7 @@ def writer_of(shape: Shape) -> Write:
         with source.block(f"if {' or '.join(conditions)}:"):
             source.line("raise Unwritable")
         values = {field.name: f"o.{field.name}" for field in shape.fields}
-        source.line(f"return f'{builder.content(shape.node, values)}'")
+        source.line(f"return f'{builder.node(tag, shape.node, values)}'")
     return source.function("write")
 
 
@@ -103,10 +116,11 @@ class _Builder:
     def __init__(self) -> None:
         self.source = Source({"Unwritable": Unwritable, "items": _items})
 
-    def content(self, node: Node, values: Mapping[str, str]) -> str:
-        """What stands behind the name in the start tag of a node, up to the end tag."""
+    def node(self, tag: str, node: Node, values: Mapping[str, str]) -> str:
+        """The piece for an element with attributes or elements in it; `values` are the expressions for its fields."""
+        self._mention(tag)
         attributes = "".join([self._attribute(attribute, values) for attribute in node.attributes])
-        return f"{attributes}>" + "".join([self._slot(slot, values) for slot in node.slots])
+        return f"<{tag}{attributes}>" + "".join([self._slot(slot, values) for slot in node.slots]) + f"</{tag}>"
 
     def _attribute(self, attribute: Attribute, values: Mapping[str, str]) -> str:
         source = self.source
@@ -130,14 +144,13 @@ class _Builder:
         """The f-string's piece for a slot."""
         if slot.repeats:
             return self._list(slot, values)
-        arm = slot.arms[0]
-        if len(slot.arms) > 1:
-            fields = (arm.field,)
-        else:
-            fields = arm.content.fields if isinstance(arm.content, Node) else (arm.field,)
         if slot.required:
             return self._one(slot, values)
         source = self.source
+        content = slot.arms[0].content
+        fields: tuple[Field, ...] = (slot.arms[0].field,)
+        if isinstance(content, Node) and len(slot.arms) == 1:
+            fields = content.fields
         name = source.fresh("p")
         source.line(f"{name} = ''")
         absent = [
@@ -150,25 +163,25 @@ class _Builder:
     def _one(self, slot: Slot, values: Mapping[str, str]) -> str:
         """The piece for the one element of a slot."""
         arm = slot.arms[0]
-        value = values.get(arm.field.name, "")
-        if arm.field.repeats_at is not None and not isinstance(arm.content, Node):
-            # A list of which the profile allows only one.
+        value = values[arm.field.name]
+        if slot.single:
             value = f"{self.source.name(_only)}({value})"
         if len(slot.arms) > 1:
             return f"{{{self.source.name(_chooser(slot.arms))}({value}, met)}}"
-        return self._element(arm, value, values)
+        return self.element(arm, value, values)
 
-    def _element(self, arm: Arm, value: str, values: Mapping[str, str]) -> str:
-        source = self.source
-        self._mention(arm.tag)
+    def element(self, arm: Arm, value: str, values: Mapping[str, str]) -> str:
+        """The piece for an element with all it holds."""
+        name = self.source.name
         content = arm.content
         if isinstance(content, Node):
-            return f"<{arm.tag}{self.content(content, values)}</{arm.tag}>"
-        if isinstance(content, Kind):
-            return f"<{arm.tag}>{{{self._text(content, value)}}}</{arm.tag}>"
+            return self.node(arm.tag, content, values)
+        if isinstance(content, Shape):
+            return f"{{{name(writer_of(content, arm.tag))}({value}, met)}}"
         if isinstance(content, Opaque):
-            return f"{{{source.name(_opaque_writer(arm, content))}({value})}}"
-        return f"<{arm.tag}{{{source.name(writer_of(content))}({value}, met)}}</{arm.tag}>"
+            return f"{{{name(partial(opaque_of, arm=arm, content=content))}({value})}}"
+        self._mention(arm.tag)
+        return f"<{arm.tag}>{{{self._text(content, value)}}}</{arm.tag}>"
 
     def _text(self, kind: Kind, value: str) -> str:
         usual = f"{self.source.name(kind.words.get)}({value}) or " if kind.words else ""
@@ -186,9 +199,9 @@ class _Builder:
             if len(slot.arms) > 1:
                 item = f"{{{source.name(_chooser(slot.arms))}(item, met)}}"
             else:
-                item = self._element(slot.arms[0], "item", {field.name: "item"})
+                item = self.element(slot.arms[0], "item", {field.name: "item"})
             source.line(f"{name} = ''.join([f'{item}' for item in {items}])")
-        if slot.required or field.minimum:
+        if slot.required:
             with source.block(f"if not {name}:"):
                 source.line("raise Unwritable")
         return f"{{{name}}}"
@@ -201,36 +214,66 @@ def _only(values: object) -> Any:
     return items[0]
 
 
-def _opaque_writer(arm: Arm, content: Opaque) -> Callable[[object], str]:
-    def write(value: object) -> str:
-        return opaque_of(value, arm.clark, content) or f"<{arm.tag}></{arm.tag}>"
-
-    return write
-
-
-def arm_for(arms: Collection[Arm], value: object) -> Arm | None:
-    """The member of a substitution group that stands for the value."""
-    element = getattr(value, "element", None)
+def by_key(arms: tuple[Arm, ...]) -> Mapping[object, Arm]:
+    """The members of a substitution group by what decides for them: the value's class, or its `element`."""
+    found: dict[object, Arm] = {}
     for arm in arms:
-        content = arm.content
-        if isinstance(content, Shape):
-            if type(value) is content.cls and content.constants.get("element", element) == element:
-                return arm
-        elif type(value) in (float, int):
-            return arm
-    return None
+        if isinstance(arm.content, Shape):
+            found[arm.content.constants.get("element", arm.content.cls)] = arm
+        else:
+            found[float] = found[int] = arm
+    return found
 
 
 @cache
 def _chooser(arms: tuple[Arm, ...]) -> Write:
-    """The function that writes a member of a substitution group, chosen by the value's class, or by `element`."""
-    writers = {_key(arm): _arm_writer(arm) for arm in arms}
-    floats = writers.get(float)
+    """The function that writes a member of a substitution group, its whole element."""
+    writers = {key: _arm_writer(arm) for key, arm in by_key(arms).items()}
 
     def write(value: Any, met: Written) -> str:
-        if type(value) is float and floats is not None:
-            return floats(value, met)
-        writer = writers.get(type(value)) or writers[value.element if isinstance(value, Wire) else None]
+        writer = writers.get(type(value))
+        if writer is None:
+            writer = writers[getattr(value, "element", None)]
         return writer(value, met)
 
     return write
+
+
+@cache
+def _arm_writer(arm: Arm) -> Write:
+    if isinstance(arm.content, Shape):
+        return writer_of(arm.content, arm.tag)
+    assert isinstance(arm.content, Node)
+    builder = _Builder()
+    with builder.source.block("def write(o, met):"):
+        values = {field.name: "o" for field in arm.content.fields}
+        builder.source.line(f"return f'{builder.node(arm.tag, arm.content, values)}'")
+    return builder.source.function("write")
+
+
+@cache
+def prefixes_of(shape: Shape) -> frozenset[str]:
+    """The prefixes that may occur in a structure."""
+    return _prefixes(shape.node)
+
+
+def _prefixes(node: Node) -> frozenset[str]:
+    found = {attribute.tag.partition(":")[0] for attribute in node.attributes}
+    for slot in node.slots:
+        for arm in slot.arms:
+            found.add(arm.tag.partition(":")[0])
+            if isinstance(arm.content, Shape):
+                found |= prefixes_of(arm.content)
+            elif isinstance(arm.content, Node):
+                found |= _prefixes(arm.content)
+    return frozenset(found)
+
+
+def namespaces_in(profile: Profile, text: str, also: Mapping[str, str]) -> dict[str, str]:
+    """The declarations that a text needs, by prefix, in canonical order; those of `also` in any case."""
+    used = {
+        prefix: profile.uri(prefix)
+        for prefix in PREFIXES
+        if prefix not in also and (f"<{prefix}:" in text or f" {prefix}:" in text)
+    }
+    return dict(sorted({**used, **also}.items()))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pyopenadr.errors import ConfigError
-from pyopenadr.v2.text import Kind, parse_duration
+from pyopenadr.v2.text import BOOLEAN, XML_SPACE, Kind, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,8 +35,8 @@ RULES: Mapping[str, str] = MappingProxyType(
         "week-duration": "a duration in weeks written as P1W; the schema has no such form",
         "fractional-duration": "a duration with decimals of a second; cut to whole seconds (against 2.0b rule 1)",
         "direct-duration": "a duration directly where an xcal:duration element should hold it",
-        "empty-element": "an empty number, time, duration or flag where the element may be left out; counts as absent",
-        "enumeration-case": "a word of a list in other upper or lower case, such as simpleHTTP",
+        "empty-element": "an empty number, word, time, duration or flag that may be left out; counts as absent",
+        "enumeration-case": "a word of a list, or true or false, in other upper or lower case, such as simpleHTTP",
         "unknown-element": "an element that the schema does not have there; passed over",
         "signature-last": "ds:Signature behind oadrSignedObject instead of before it",
     }
@@ -78,7 +78,7 @@ _FRACTION = re.compile(r"([+-]?P[0-9YMDTH]*[0-9])[.,][0-9]+S").fullmatch
 
 def value(kind: Kind, text: str, element: Element, ctx: Context) -> Any:
     """The value of a text that the schema does not allow, if a rule does; None if none does."""
-    plain = text.strip()
+    plain = text.strip(XML_SPACE)
     try:
         if kind.name == "date-time" and _OFFSET_TIME(plain) and ctx.allows("offset-time", element, plain):
             return datetime.fromisoformat(plain).astimezone(UTC)
@@ -89,17 +89,16 @@ def value(kind: Kind, text: str, element: Element, ctx: Context) -> Any:
             cut = _FRACTION(plain)
             if cut and ctx.allows("fractional-duration", element, plain):
                 return parse_duration(f"{cut[1]}S")
-        if kind.name not in ("string", "fixed"):
-            same = _other_case(kind, plain)
-            if same is not None and ctx.allows("enumeration-case", element, plain):
-                return same
+        same = _other_case(kind, plain)
+        if same is not None and ctx.allows("enumeration-case", element, plain):
+            return kind.parse(same)
     except (ValueError, OverflowError):
         return None
     return None
 
 
 def _other_case(kind: Kind, text: str) -> str | None:
-    listed = kind.expects.split(", ")
+    listed = ("true", "false") if kind is BOOLEAN else kind.words
     return next((word for word in listed if word.lower() == text.lower()), None)
 
 

@@ -56,11 +56,15 @@ class Arm(msgspec.Struct, frozen=True, eq=False):
 
 
 class Slot(msgspec.Struct, frozen=True, eq=False):
-    """One place in the order of a node, for any one of its arms; for several in a row if it `repeats`."""
+    """One place in the order of a node, for any one of its arms; for several in a row if it `repeats`.
+
+    `single` marks a list of which the profile allows exactly one item.
+    """
 
     arms: tuple[Arm, ...]
     required: bool
     repeats: bool
+    single: bool = False
 
     @property
     def tags(self) -> list[str]:
@@ -141,7 +145,8 @@ class _Builder:
         arms = tuple(self._arm(v.tag, field, _variant(self.profile.name, v)) for v in field.content.variants)
         if field.repeats_at is None:
             return Slot(arms, field.required, repeats=False)
-        return Slot(arms, field.minimum > 0, repeats=not self.profile.is_single(self.cls, field.name))
+        single = self.profile.is_single(self.cls, field.name)
+        return Slot(arms, field.minimum > 0, repeats=not single, single=single)
 
 
 def _required_paths(fields: tuple[Field, ...]) -> set[tuple[str, ...]]:

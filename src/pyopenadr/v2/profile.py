@@ -16,7 +16,7 @@ from pyopenadr.v2.wire.common import SignalPayload
 from pyopenadr.v2.wire.declaration import Content, Field, declaration_of
 from pyopenadr.v2.wire.enumeration import SIGNAL_TYPES_A
 
-__all__ = ["A", "B", "PREFIXES", "PROFILES", "Profile", "ProfileName"]
+__all__ = ["PREFIXES", "PROFILES", "A", "B", "Profile", "ProfileName"]
 
 ProfileName = Literal["2.0a", "2.0b"]
 

@@ -119,21 +119,32 @@ class _Builder:
     def node(self, node: Node) -> None:
         """The element itself, whose name has been compared already, and all that it holds."""
         line = self.source.line
-        start, count = self.source.fresh("start"), self.source.fresh("count")
         with self.source.block("if texts[i]:"):
             line("blank(texts[i])")
         for name in node.begun:
             line(f"v_{name} = ()")
+        always = sum(slot.required and not slot.repeats for slot in node.slots)
+        if always == len(node.slots):
+            with self.source.block(f"if sizes[i] != {always}:"):
+                line("raise Unusual")
+            line("i += 1")
+            self._slots(node, "")
+            return
+        start, count = self.source.fresh("start"), self.source.fresh("count")
         line(f"{start} = i")
+        line(f"{count} = {always}")
         line("i += 1")
-        line(f"{count} = {sum(slot.required and not slot.repeats for slot in node.slots)}")
+        self._slots(node, count)
+        with self.source.block(f"if sizes[{start}] != {count}:"):
+            line("raise Unusual")
+
+    def _slots(self, node: Node, count: str) -> None:
+        """What the element holds; the variable `count` counts what may be absent or repeated."""
         for slot in node.slots:
             if len(slot.arms) == 1:
                 self._single(slot, slot.arms[0], count)
             else:
                 self._choice(slot, count)
-        with self.source.block(f"if sizes[{start}] != {count}:"):
-            line("raise Unusual")
 
     def _single(self, slot: Slot, arm: Arm, count: str) -> None:
         source = self.source
@@ -213,11 +224,13 @@ class _Builder:
                     source.line("raise Unusual")
             source.line(f"{count} += len({target})")
             source.line(f"{target} = tuple({target})")
-            return
-        with source.block("if True:" if slot.required else f"if tags[i] in {options}:"):
+        elif slot.required:
             source.line(call)
             self._keep(slot.arms[0], "value")
-            if not slot.required:
+        else:
+            with source.block(f"if tags[i] in {options}:"):
+                source.line(call)
+                self._keep(slot.arms[0], "value")
                 source.line(f"{count} += 1")
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "STRING",
     "UNSIGNED_INT",
     "Kind",
+    "described",
     "fixed",
     "format_date_time",
     "format_duration",
@@ -47,7 +48,8 @@ XML_SPACE = " \t\n\r"
 class Kind(NamedTuple):
     """A simple type: `parse` and `format` raise ValueError with the reason; `expects` says what is allowed.
 
-    `words` are the values of an enumeration, each under itself, so that the usual case is one look-up.
+    `words` are the values of an enumeration, each under itself, so that the usual case is one look-up. `rule` is the
+    conformance rule behind it, where it is more than the schema.
     """
 
     name: str
@@ -55,6 +57,18 @@ class Kind(NamedTuple):
     format: Callable[[Any], str]
     expects: str
     words: Mapping[str, str] = MappingProxyType({})
+    rule: str | None = None
+
+
+def described(value: object) -> str:
+    """A value of a wrong type, or out of range, for an error message."""
+    if value is None:
+        return "nothing"
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number with too many digits
+        text = "with too many digits"
+    return f"{type(value).__name__} {text[:80]}"
 
 
 _UNSAFE = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]").search
@@ -77,7 +91,7 @@ def escape(text: str) -> str:
 def _format_string(value: object) -> str:
     if type(value) is not str:  # a str enum counts as its value
         if not isinstance(value, str):
-            raise ValueError(f"{type(value).__name__} {value!r}")  # noqa: TRY004 - callers await one error type
+            raise ValueError(described(value))
         value = str.__str__(value)
     return value if value.isalnum() else escape(value)
 
@@ -116,7 +130,7 @@ def one_of(name: str, values: Collection[str], *, extensible: bool = False, exac
 
     def format_(value: object) -> str:
         if not isinstance(value, str):
-            raise ValueError(f"{type(value).__name__} {value!r}")  # noqa: TRY004 - callers await one error type
+            raise ValueError(described(value))
         if value in known:
             return known[value]
         if extensible and extension(value) and _collapse(value) == value:
@@ -209,7 +223,7 @@ def _parse_float(text: str) -> float:
 def _format_float(value: object) -> str:
     if type(value) is not float:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"{type(value).__name__} {value!r}")
+            raise ValueError(described(value))
         try:
             value = float(value)
         except OverflowError as error:
@@ -232,9 +246,9 @@ def _parse_decimal(text: str) -> float:
 
 
 def _format_decimal(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise ValueError(f"{type(value).__name__} {value!r}")
-    text = repr(float(value))
+    text = _format_float(value)
+    if text.endswith(("N", "F")):
+        raise ValueError(text)
     if "e" in text:
         text = format(Decimal(text), "f")
     if sum(character.isdigit() for character in text) > 24:
@@ -251,7 +265,7 @@ def _parse_doubles(text: str) -> tuple[float, ...]:
 
 def _format_doubles(value: object) -> str:
     if not isinstance(value, tuple | list):
-        raise ValueError(f"{type(value).__name__} {value!r}")  # noqa: TRY004 - callers await one error type
+        raise ValueError(described(value))
     return " ".join(_format_float(part) for part in value)
 
 
@@ -273,8 +287,10 @@ def _whole(maximum: int, name: str) -> Kind:
         return number
 
     def format_(value: object) -> str:
+        if type(value) is int and 0 <= value <= maximum:
+            return str(value)
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= maximum:
-            raise ValueError(f"{type(value).__name__} {value!r}")
+            raise ValueError(described(value))
         return str(int(value))
 
     return Kind(name, parse, format_, f"a whole number from 0 to {maximum}")
@@ -300,14 +316,12 @@ def _format_boolean(value: object) -> str:
         return "true"
     if value is False:
         return "false"
-    raise ValueError(f"{type(value).__name__} {value!r}")
+    raise ValueError(described(value))
 
 
 BOOLEAN = Kind("boolean", _parse_boolean, _format_boolean, "true, false, 1 or 0")
 
-_DATE_TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T)([0-9]{2})(:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)(Z?)"
-).fullmatch
+_DATE_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T)([0-9]{2})(:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)(Z?)").fullmatch
 
 
 def parse_date_time(text: str) -> datetime:
@@ -343,7 +357,7 @@ _TWO_DIGITS = tuple(f"{number:02}" for number in range(60))
 def format_date_time(value: object) -> str:
     """The instant in UTC with `Z`, with a fraction only where it has one (2.0b rule 1)."""
     if not isinstance(value, datetime):
-        raise ValueError(f"{type(value).__name__} {value!r}")  # noqa: TRY004 - callers await one error type
+        raise ValueError(described(value))
     if value.tzinfo is not UTC:
         if value.tzinfo is None:
             raise ValueError(f"{value.isoformat()} without a time zone: give an aware datetime")
@@ -358,9 +372,7 @@ def format_date_time(value: object) -> str:
     )
 
 
-DATE_TIME = Kind(
-    "date-time", parse_date_time, format_date_time, "a UTC time such as 2030-01-31T12:00:00Z"
-)
+DATE_TIME = Kind("date-time", parse_date_time, format_date_time, "a UTC time such as 2030-01-31T12:00:00Z", rule="1")
 
 # The schema's pattern: T is optional, every part is, and the week form has no P. Its \d is any decimal digit.
 _DURATION = re.compile(
@@ -434,10 +446,12 @@ def format_duration(value: object) -> str:
         years, months = divmod(value.months, 12)
         text = ("-P" if value.negative else "P") + (f"{years}Y" if years else "")
         return text + (f"{months}M" if months else "") + _clock_part(value.rest)
-    raise ValueError(f"{type(value).__name__} {value!r}")
+    raise ValueError(described(value))
 
 
-DURATION = Kind("duration", parse_duration, format_duration, "a duration such as PT1H30M, without decimals or weeks")
+DURATION = Kind(
+    "duration", parse_duration, format_duration, "a duration such as PT1H30M, without decimals or weeks", rule="1"
+)
 
 _NAME_START = (
     "A-Z_a-z\xc0-\xd6\xd8-\xf6\xf8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c-\u200d\u2070-\u218f\u2c00-\u2fef"

@@ -9,14 +9,31 @@ import codecs
 import re
 from collections import Counter
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 from lxml import etree
 
 from pyopenadr.errors import Malformed
 from pyopenadr.v2.profile import PREFIXES
+from pyopenadr.v2.text import XML_SPACE
 
-__all__ = ["DEEPEST", "DEFAULT_LIMITS", "Limits", "Paths", "children_of", "opaque_text", "parse", "parse_opaque", "path_of", "text_of"]
+__all__ = [
+    "DEEPEST",
+    "DEFAULT_LIMITS",
+    "Limits",
+    "Paths",
+    "check_depth",
+    "children_of",
+    "line_of",
+    "name_of",
+    "nil_fault",
+    "opaque_text",
+    "parse",
+    "parse_opaque",
+    "path_of",
+    "text_of",
+]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,10 +52,12 @@ DEFAULT_LIMITS = Limits()
 DEEPEST = 16
 """No message goes deeper than this, apart from elements that are kept unread, and the signature."""
 
-_ENCODINGS = {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "latin-1"}
+_UTF_8 = frozenset(("utf-8", "utf8"))
+_ENCODINGS = _UTF_8 | {"us-ascii", "ascii", "iso-8859-1", "latin1", "latin-1"}
 _DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._\-]+)[\"']").match
 _DECLARATION = re.compile(r"<\?xml[ \t\r\n][^>]*\?>").match
-_BEFORE_ROOT = re.compile(rb"(?:[ \t\r\n]+|<\?.*?\?>|<!--.*?-->)*<!DOCTYPE", re.DOTALL).match
+# Atomic, so that a long prolog takes linear time.
+_BEFORE_ROOT = re.compile(rb"(?>[ \t\r\n]+|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL).match
 
 # The parser holds no document between calls; lxml locks it while it works.
 _PARSER = etree.XMLParser(
@@ -71,8 +90,8 @@ def _as_utf8(data: bytes) -> bytes:
         name = declared.group(1).decode("ascii").lower()
         if name.startswith("utf-16"):
             raise Malformed(f"the XML declaration says {name}, but the bytes are not: send UTF-8", line=1)
-        if name not in _ENCODINGS:
-            raise Malformed(f"encoding {name} is not supported: send UTF-8", line=1)
+        if name not in _ENCODINGS or (len(body) < len(data) and name not in _UTF_8):
+            raise Malformed(f"encoding {name} is not supported here: send UTF-8", line=1)
     return body
 
 
@@ -105,7 +124,8 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> etree._Element:
     try:
         root = etree.fromstring(body, _PARSER)
     except etree.XMLSyntaxError as error:
-        raise Malformed(f"not well-formed XML: {error.msg}", line=error.lineno) from error
+        line: Any = error.lineno
+        raise Malformed(f"not well-formed XML: {error.msg}", line=line) from error
     except ValueError as error:
         raise Malformed(f"not XML: {error}") from error
     if may_have_dtd and root.getroottree().docinfo.internalDTD is not None:
@@ -135,13 +155,20 @@ def check_depth(root: etree._Element, limits: Limits) -> None:
     found = _below(limits.max_depth)(root)
     assert isinstance(found, list)
     for element in found:
-        line = element.sourceline if isinstance(element, etree._Element) else None
+        line = line_of(element) if isinstance(element, etree._Element) else None
         raise Malformed(f"nested deeper than the {limits.max_depth} levels that are read", line=line)
+
+
+def line_of(element: etree._Element) -> int | None:
+    """The line on which an element begins, from 1."""
+    line: Any = element.sourceline
+    return line if isinstance(line, int) else None
 
 
 def children_of(element: etree._Element) -> list[etree._Element]:
     """The child elements, without comments and processing instructions."""
-    return [child for child in element[:] if isinstance(child.tag, str)]  # a slice is the fastest way in lxml
+    children: Any = element
+    return [child for child in children[:] if isinstance(child.tag, str)]  # a slice is the fastest way in lxml
 
 
 def text_of(element: etree._Element) -> str:
@@ -151,6 +178,7 @@ def text_of(element: etree._Element) -> str:
     return "".join([element.text or "", *(child.tail or "" for child in element)])
 
 
+_NIL = f"{{{PREFIXES['xsi']}}}nil"
 _PREFIX_OF = {uri: prefix for prefix, uri in PREFIXES.items()}
 
 
@@ -204,6 +232,19 @@ def _level(parent: etree._Element) -> dict[etree._Element, str]:
 def path_of(element: etree._Element) -> str:
     """The path from the root to an element, with the position where siblings share its name."""
     return Paths().of(element)
+
+
+def nil_fault(element: etree._Element, *, nillable: bool) -> str | None:
+    """What is wrong with an element's `xsi:nil`, None if nothing is."""
+    text = element.get(_NIL)
+    if text is None:
+        return None
+    nil = text.strip(XML_SPACE)
+    if not nillable or nil not in ("true", "1", "false", "0"):
+        return f"attribute xsi:nil={text[:20]!r} is not allowed here"
+    if nil in ("true", "1") and (children_of(element) or text_of(element)):
+        return "an element with xsi:nil must be empty"
+    return None
 
 
 def opaque_text(element: etree._Element) -> str:

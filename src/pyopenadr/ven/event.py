@@ -43,10 +43,11 @@ LANE = "event"
 class EventReply(msgspec.Struct, frozen=True, kw_only=True):
     """What `on_event` may return in place of "optIn" or "optOut": the contents of the event's oadrCreatedEvent.
 
-    `response_code` has three digits; `response_description` is free text, None for the standard's word on the code.
+    `opt_type` is one of these two, `response_code` has three digits, and `response_description` is free text, None for
+    the standard's word on the code.
     """
 
-    opt_type: OptType
+    opt_type: OptType | str
     response_code: str = "200"
     response_description: str | None = None
 
@@ -275,11 +276,12 @@ class EventBook:
         known = self.known.get(verdict.event_id)
         if known is None or known.event.modification_number != verdict.modification_number:
             return
-        self.known[verdict.event_id] = msgspec.structs.replace(known, opt_type=reply.opt_type)
+        opt_type = OptType(reply.opt_type)
+        self.known[verdict.event_id] = msgspec.structs.replace(known, opt_type=opt_type)
         if verdict.answer:
             self._answers[verdict.event_id] = event_response(
                 verdict,
-                reply.opt_type,
+                opt_type,
                 known.request_id,
                 code=reply.response_code,
                 description=reply.response_description,

@@ -33,6 +33,7 @@ GRACE_S = 2.0
 
 M = TypeVar("M", bound=wire.Message)
 
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _RETRY_STATUSES = frozenset((408, 425, 429))
 _EXCERPT = 200
 
@@ -84,6 +85,8 @@ class Session:
         self._leniency = rules(leniency)
         self._signing_key = signing_key
         self._deviations: set[str] = set()
+        if self.base.startswith("http:") and urlsplit(self.base).hostname not in _THIS_MACHINE:
+            journal.warning(f"{self.base} is not encrypted: everybody on the way can read and change messages")
 
     def new_id(self) -> str:
         """A fresh random id for a request, a report request or an opt."""
@@ -119,7 +122,9 @@ class Session:
         if isinstance(answer, wire.OadrRequestReregistration) and not issubclass(type(answer), expected):
             raise PeerRefused("463", "the VTN wants a new registration first", message_type=answer.message_type)
         raise_for(answer)
-        if isinstance(answer, (wire.OadrResponse, *expected)):
+        if isinstance(answer, expected):
+            return answer
+        if isinstance(answer, wire.OadrResponse):
             return answer
         raise RemoteProtocolError(
             f"the VTN answered {message.message_type} with {answer.message_type}, "

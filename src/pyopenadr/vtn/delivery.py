@@ -7,8 +7,10 @@ a restart at once, because the record of sending is kept in memory and that of a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
@@ -18,6 +20,7 @@ from pyopenadr.model import Event, Registration, Report, ReportRequest, Response
 from pyopenadr.store.port import Answer, Outgoing
 
 __all__ = [
+    "KINDS",
     "CancelRegistration",
     "CancelReports",
     "CreateReports",
@@ -74,6 +77,14 @@ class Reregister(msgspec.Struct, frozen=True, tag=True):
 
 Item = RegisterReports | CreateReports | CancelReports | UpdateReport | CancelRegistration | Reregister
 _I = TypeVar("_I")
+
+KINDS: Mapping[str, type[Item]] = MappingProxyType(
+    {
+        kind.__name__: kind
+        for kind in (RegisterReports, CreateReports, CancelReports, UpdateReport, CancelRegistration, Reregister)
+    }
+)
+"""The kinds of messages by their names in the store."""
 
 _DECODER = msgspec.json.Decoder(Item)
 
@@ -269,16 +280,18 @@ class Mailbox:
 class Ven:
     """A VEN while the server runs: its registration, its mailbox, and the lock for whoever changes either.
 
-    `ended` is the registration ID that it had last, to know a repeated cancellation by.
+    `ended` is the registration ID that it had last, to know a repeated cancellation by; `ended_requests` are those
+    of its report requests that are over, to know a late or repeated report by.
     """
 
-    __slots__ = ("ended", "lock", "mailbox", "registration")
+    __slots__ = ("ended", "ended_requests", "lock", "mailbox", "registration")
 
     def __init__(self, registration: Registration) -> None:
         self.registration = registration
         self.mailbox = Mailbox()
         self.lock = asyncio.Lock()
         self.ended: str | None = None
+        self.ended_requests: deque[str] = deque(maxlen=1000)
 
     @property
     def is_registered(self) -> bool:

@@ -56,6 +56,11 @@ class Presence:
         """Whether the VEN is followed."""
         return ven_id in self._deadline
 
+    @property
+    def watched(self) -> list[str]:
+        """The VENs that are followed."""
+        return list(self._deadline)
+
     def is_online(self, ven_id: str) -> bool:
         """Whether the VEN counts as online."""
         return ven_id in self._online

@@ -7,13 +7,18 @@ question; a handler replaces the default of just that question.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from pyopenadr.errors import ConfigError
 
-__all__ = ["QUESTIONS", "Backend"]
+__all__ = ["QUESTIONS", "Backend", "Question"]
+
+log = logging.getLogger("pyopenadr.vtn")
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 QUESTIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -85,5 +90,32 @@ class Backend:
             raise ConfigError(
                 f"{type(backend).__name__} answers no question: give it methods such as on_update_report(payload)"
             )
+        for name in dir(backend):
+            if name.startswith("on_") and name not in QUESTIONS:
+                log.warning("%s.%s answers no question that a VTN asks: is it misspelt?", type(backend).__name__, name)
         for name in found:
             self.set(name, getattr(backend, name))
+
+
+class _Asking(Protocol):
+    backend: Backend
+
+
+class Question:
+    """A handler's place on the server: assign a function to it, or use it as a decorator."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, server: _Asking | None, owner: type) -> Callable[[_F], _F]:
+        if server is None:
+            return self  # type: ignore[return-value]  # on the class there is nothing to register with
+
+        def register(handler: _F) -> _F:
+            server.backend.set(self._name, handler)
+            return handler
+
+        return register
+
+    def __set__(self, server: _Asking, handler: Callable[..., Any] | None) -> None:
+        server.backend.set(self._name, handler)

@@ -87,7 +87,7 @@ def issue(
     end: datetime = datetime(2050, 1, 1, tzinfo=UTC),
     dns: Sequence[str] = (),
     extensions: Sequence[x509.ExtensionType] = (),
-    algorithm: hashes.SHA256 | hashes.SHA384 | hashes.SHA3_256 | None = None,
+    algorithm: Any = None,
 ) -> Identity:
     """A new identity; without an issuer it has signed its own certificate."""
     key = key or ec.generate_private_key(ec.SECP256R1())
@@ -228,7 +228,11 @@ def fill_digest(root: etree._Element, reference: etree._Element) -> None:
         tree = copy.deepcopy(root.getroottree())
         signature = tree.getroot().find("ds:Signature", NAMESPACES)
         assert signature is not None
+        holder = etree.Element("holder")
+        signature.addprevious(holder)
+        holder.tail, signature.tail = signature.tail, None
         tree.getroot().remove(signature)
+        etree.strip_elements(tree, "holder", with_tail=False)
         content = canonical(tree, algorithm)
     else:
         found = [each for each in root.iter("*") if uri[1:] in (each.get("Id"), each.get(f"{{{OADR}}}Id"))]
@@ -246,9 +250,9 @@ def fill_signature(root: etree._Element, key: PrivateKey) -> None:
     value = root.find("ds:Signature/ds:SignatureValue", NAMESPACES)
     assert info is not None
     assert value is not None
-    form = info[0].get("Algorithm") or ""
+    form, method = (each.get("Algorithm") or "" for each in info.iterchildren("*") if each.get("Algorithm"))
     data = canonical(info, form, comments=form.endswith("WithComments"))
-    algorithm = hashes.SHA1() if (info[1].get("Algorithm") or "").endswith("sha1") else hashes.SHA256()
+    algorithm = hashes.SHA1() if method.endswith("sha1") else hashes.SHA256()
     value.text = base64.b64encode(raw_signature(key, data, algorithm)).decode()
 
 

@@ -107,7 +107,7 @@ class ScriptedVtn:
 
     def distribute(self, *events: Event, **fields: Any) -> wire.OadrDistributeEvent:
         now = self.clock.now() if self.clock is not None else NOW
-        values = {"now": now, "vtn_id": "vtn-1", "request_id": "d-1", "response": response()}
+        values: dict[str, Any] = {"now": now, "vtn_id": "vtn-1", "request_id": "d-1", "response": response()}
         return lower_events(events or self.events, **(values | fields)).value
 
     def names(self) -> list[str]:

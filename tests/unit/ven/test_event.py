@@ -201,7 +201,7 @@ def test_what_a_handler_may_return() -> None:
     [None, True, "optin", 1, {"opt_type": "optIn"}, SimpleNamespace(opt_type="optIn", response_code=200), [], object()],
 )
 def test_what_a_handler_must_not_return(nonsense: object) -> None:
-    with pytest.raises(HandlerFailed, match="return \"optIn\", \"optOut\" or an EventReply"):
+    with pytest.raises(HandlerFailed, match='return "optIn", "optOut" or an EventReply'):
         reply_of(nonsense)
 
 

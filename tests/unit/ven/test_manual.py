@@ -5,7 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from pyopenadr.clock import FakeClock
 from pyopenadr.errors import (
     ConfigError,
     LocalProtocolError,
@@ -16,10 +21,12 @@ from pyopenadr.errors import (
     TransportError,
 )
 from pyopenadr.model import DataPoint, Reading, ReportRequest, Span, Unit
+from pyopenadr.transport.port import Reply
 from pyopenadr.v2 import wire
 from pyopenadr.v2.bridge import lower_request
-from pyopenadr.v2.codec import encode
+from pyopenadr.v2.codec import decode, encode
 from pyopenadr.v2.faults import response
+from pyopenadr.v2.signature import SigningKey
 from pyopenadr.ven import HandlerFailed, OpenADRClient
 from tests.unit.ven.scripted import HOUR, NOW, ScriptedVtn, client_of, event, ok, refusal
 
@@ -38,7 +45,6 @@ async def client(vtn: ScriptedVtn) -> OpenADRClient:
 
 async def test_registering_keeps_the_ids(vtn: ScriptedVtn) -> None:
     client = client_of(vtn)
-    assert not client.registered
     kind, payload = await client.create_party_registration()
     assert kind == "oadrCreatedPartyRegistration"
     assert payload["ven_id"] == client.ven_id == "ven-1"
@@ -342,9 +348,7 @@ def test_settings_that_are_wrong(setting: dict[str, object]) -> None:
         OpenADRClient("v", "https://vtn.example", **setting)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("points", "text"), [([], "at least one"), ([POWER, POWER], "only once")]
-)
+@pytest.mark.parametrize(("points", "text"), [([], "at least one"), ([POWER, POWER], "only once")])
 def test_reports_that_are_wrong(points: list[DataPoint], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         OpenADRClient("v", "https://vtn.example").add_report(points=points)
@@ -366,8 +370,8 @@ async def test_deviations_are_accepted_and_named_once(
     await client.poll()
     named = [record for record in caplog.records if "unqualified-schema-version" in record.getMessage()]
     assert len(named) == 1
+    strict = client_of(vtn, leniency=(), ven_id="v", registration_id="r")
     with pytest.raises(SchemaMismatch):
-        strict = client_of(vtn, leniency=(), ven_id="v", registration_id="r")
         await strict.poll()
 
 
@@ -388,3 +392,38 @@ async def test_a_peer_can_forge_no_log_lines(
     await client.handle(*await client.poll())
     assert caplog.records
     assert all("\n" not in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"), [("http://vtn.example", True), ("http://localhost:8080", False), ("https://vtn.example", False)]
+)
+def test_an_unencrypted_address_is_warned_of(url: str, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
+    OpenADRClient("v", url)
+    assert ("not encrypted" in caplog.text) == warned
+
+
+async def test_with_a_key_every_message_is_signed(vtn: ScriptedVtn) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ven")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key())
+    builder = builder.serial_number(1).not_valid_before(NOW).not_valid_after(NOW + HOUR)
+    key = SigningKey.from_pem(
+        builder.sign(private, hashes.SHA256()).public_bytes(serialization.Encoding.PEM),
+        private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    )
+    bodies: list[bytes] = []
+    post = vtn.post
+
+    async def overhear(url: str, body: bytes) -> Reply:
+        bodies.append(body)
+        return await post(url, body)
+
+    vtn.post = overhear  # type: ignore[method-assign]
+    client = client_of(vtn, FakeClock(NOW), signing_key=key)
+    await client.create_party_registration()
+    await client.poll()
+    assert all(decode(body).signature is not None for body in bodies)
+    assert len(set(bodies)) == len(bodies) == 2
+    assert vtn.last(wire.OadrCreatePartyRegistration).xml_signature

@@ -11,7 +11,7 @@ __all__ = ["SWITCHES", "Accepted"]
 
 SWITCHES: Mapping[str, str] = MappingProxyType(
     {
-        "sha1": "SHA-1 in digests, signatures and the signatures of certificates; rule 514 lists it, but it is broken",
+        "sha1": "SHA-1 in digests and signatures; rule 514 lists it, but it is broken",
         "exclusive-c14n": "exclusive canonical XML instead of inclusive",
         "enveloped-reference": "a reference to the whole document without the signature, instead of to the object",
         "properties-reference": "a reference to ds:SignatureProperties or ds:SignatureProperty, not to ds:Object",

@@ -159,7 +159,7 @@ def signer_of(key_info: Element | None, signature: Element, trusted: Trust, now:
     if len(certificates) > 1 and not accept.allows("certificate-chain"):
         _refuse(f"ds:KeyInfo holds {len(certificates)} certificates, not one", certificates[1], "certificate-chain")
     if certificates:
-        signer = _by_certificate(certificates[0], trusted, now, accept)
+        signer = _by_certificate(certificates[0], trusted, now)
     else:
         where = key_info if key_info is not None else signature
         signer = _without_certificate(key_value, where, trusted, accept)
@@ -172,7 +172,7 @@ def _refuse(message: str, element: Element, switch: str) -> NoReturn:
     raise invalid(f"{message}: switch on {switch!r} to accept it", element)
 
 
-def _by_certificate(element: Element, trusted: Trust, now: datetime, accept: Accepted) -> Signer:
+def _by_certificate(element: Element, trusted: Trust, now: datetime) -> Signer:
     text = text_of(element)
     if len(text) > _LONGEST_CERTIFICATE:
         raise invalid(f"the certificate is longer than {_LONGEST_CERTIFICATE} characters", element)
@@ -188,7 +188,7 @@ def _by_certificate(element: Element, trusted: Trust, now: datetime, accept: Acc
     )
     if not is_pinned:
         assert signer.certificate is not None
-        _check_issuer(signer.certificate, element, trusted, now, accept)
+        _check_issuer(signer.certificate, element, trusted, now)
     return signer
 
 
@@ -211,11 +211,15 @@ def _load_signer(der: bytes) -> Signer:
     return Signer(key, public_key_der(key), certificate, der, digest, _span(certificate))
 
 
-def _check_issuer(
-    certificate: x509.Certificate, element: Element, trusted: Trust, now: datetime, accept: Accepted
-) -> None:
+def _check_issuer(certificate: x509.Certificate, element: Element, trusted: Trust, now: datetime) -> None:
     """Whether a trusted authority issued the certificate, to be used so, to one of the names."""
     shown = fingerprint_text(certificate_der(certificate))
+    try:
+        algorithm = certificate.signature_hash_algorithm
+        usage = _extension(certificate, x509.KeyUsage)
+        names = _names_of(certificate)
+    except _UNREADABLE as error:
+        raise invalid(f"the certificate {shown} can't be read: {error}", element) from error
     issuers = [each for each in _loaded(trusted.authorities) if _has_issued(each, certificate)]
     if not issuers:
         raise invalid(
@@ -225,18 +229,9 @@ def _check_issuer(
         )
     if not any(start <= now <= end for start, end in map(_span, issuers)):
         _refuse_time(issuers[0], "certificate of its authority", now)
-    try:
-        algorithm = certificate.signature_hash_algorithm
-        usage = _extension(certificate, x509.KeyUsage)
-        names = _names_of(certificate)
-    except _UNREADABLE as error:
-        raise invalid(f"the certificate {shown} can't be read: {error}", element) from error
     if not isinstance(algorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512):
         name = algorithm.name if algorithm is not None else "no known hash"
-        if not isinstance(algorithm, hashes.SHA1):
-            raise invalid(f"the certificate {shown} is signed with {name}: have a new one issued", element)
-        if not accept.allows("sha1"):
-            _refuse(f"the certificate {shown} is signed with {name}", element, "sha1")
+        raise invalid(f"the certificate {shown} is signed with {name}: have a new one issued, with SHA-256", element)
     if usage is not None and not usage.digital_signature:
         raise invalid(
             f"the certificate {shown} is not made for signatures: its keyUsage lacks digitalSignature", element

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Annotated
 
 from pyopenadr.model.time import Duration
-from pyopenadr.v2.text import DECIMAL, DOUBLES, FLOAT, ID, RESPONSE_CODE, STRING, Kind, fixed, one_of
 from pyopenadr.v2.text import CONFIDENCE as CONFIDENCE_KIND
+from pyopenadr.v2.text import DECIMAL, DOUBLES, FLOAT, ID, RESPONSE_CODE, STRING, Kind, fixed, one_of
 from pyopenadr.v2.wire.base import AtLeast, Choice, Opaque, Variant, Wire
 from pyopenadr.v2.wire.enumeration import (
     CURRENCIES,
@@ -55,9 +55,7 @@ class FeatureCollection(Wire, frozen=True, kw_only=True):
 
     id: Annotated[str | None, "@gml:id", ID] = None
     polygon_id: Annotated[str | None, "gml:location/gml:Polygon/@gml:id", ID] = None
-    pos_list: Annotated[
-        tuple[float, ...], "gml:location/gml:Polygon/gml:exterior/gml:LinearRing/gml:posList", DOUBLES
-    ]
+    pos_list: Annotated[tuple[float, ...], "gml:location/gml:Polygon/gml:exterior/gml:LinearRing/gml:posList", DOUBLES]
 
 
 class TransportInterface(Wire, frozen=True, kw_only=True):
@@ -76,9 +74,7 @@ class EiTarget(Wire, frozen=True, kw_only=True):
     pnode: Annotated[tuple[str, ...], "power:pnode*/power:node"] = ()
     service_area: Annotated[tuple[FeatureCollection, ...], "emix:serviceArea*/gml:FeatureCollection"] = ()
     service_delivery_point: Annotated[tuple[str, ...], "power:serviceDeliveryPoint*/power:node"] = ()
-    service_location: Annotated[
-        tuple[FeatureCollection, ...], "power:serviceLocation*/gml:FeatureCollection"
-    ] = ()
+    service_location: Annotated[tuple[FeatureCollection, ...], "power:serviceLocation*/gml:FeatureCollection"] = ()
     transport_interface: Annotated[tuple[TransportInterface, ...], "power:transportInterface"] = ()
     group_id: Annotated[tuple[str, ...], "ei:groupID"] = ()
     group_name: Annotated[tuple[str, ...], "ei:groupName"] = ()
@@ -247,6 +243,4 @@ class Interval(Wire, frozen=True, kw_only=True):
     dtstart: Annotated[datetime | None, "xcal:dtstart/xcal:date-time"] = None
     duration: Annotated[Duration | None, "xcal:duration/xcal:duration"] = None
     uid: Annotated[str | None, "xcal:uid/xcal:text"] = None
-    payloads: Annotated[
-        tuple[SignalPayload | ReportPayload | GBPayload, ...], STREAM_PAYLOAD_BASE, AtLeast(1)
-    ]
+    payloads: Annotated[tuple[SignalPayload | ReportPayload | GBPayload, ...], STREAM_PAYLOAD_BASE, AtLeast(1)]

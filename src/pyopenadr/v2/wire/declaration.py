@@ -102,9 +102,8 @@ def declaration_of(cls: type[Wire]) -> tuple[Field, ...]:
         members, nullable = _members(base)
         is_tuple = typing.get_origin(members[0]) is tuple
         item = typing.get_args(members[0])[0] if is_tuple else members[0]
-        content = next((m for m in marks if isinstance(m, Kind | Choice | Opaque)), None)
-        if content is None:
-            content = _content_of(_members(item)[0][0])
+        marked = [mark for mark in marks if isinstance(mark, Kind | Choice | Opaque)]
+        content: Content = marked[0] if marked else _content_of(_members(item)[0][0])
         if is_tuple and isinstance(content, Kind) and content.name == "doubleList":
             is_tuple = False  # one element holds the whole list
         if is_tuple and repeats_at is None:

@@ -54,9 +54,7 @@ class ActivePeriod(Wire, frozen=True, kw_only=True):
 
     dtstart: Annotated[datetime, "xcal:properties/xcal:dtstart/xcal:date-time"]
     duration: Annotated[Duration, "xcal:properties/xcal:duration/xcal:duration"]
-    start_after: Annotated[
-        Duration | None, "xcal:properties/xcal:tolerance/xcal:tolerate/xcal:startafter?"
-    ] = None
+    start_after: Annotated[Duration | None, "xcal:properties/xcal:tolerance/xcal:tolerate/xcal:startafter?"] = None
     notification: Annotated[Duration | None, "xcal:properties/ei:x-eiNotification/xcal:duration"] = None
     ramp_up: Annotated[Duration | None, "xcal:properties/ei:x-eiRampUp/xcal:duration"] = None
     recovery: Annotated[Duration | None, "xcal:properties/ei:x-eiRecovery/xcal:duration"] = None
@@ -92,9 +90,7 @@ class OadrEvent(Wire, frozen=True, kw_only=True):
 
     event_descriptor: Annotated[EventDescriptor, "ei:eiEvent/ei:eventDescriptor"]
     active_period: Annotated[ActivePeriod, "ei:eiEvent/ei:eiActivePeriod"]
-    event_signals: Annotated[
-        tuple[EiEventSignal, ...], "ei:eiEvent/ei:eiEventSignals/ei:eiEventSignal", AtLeast(1)
-    ]
+    event_signals: Annotated[tuple[EiEventSignal, ...], "ei:eiEvent/ei:eiEventSignals/ei:eiEventSignal", AtLeast(1)]
     event_baseline: Annotated[EiEventBaseline | None, "ei:eiEvent/ei:eiEventSignals/ei:eiEventBaseline"] = None
     target: Annotated[EiTarget, "ei:eiEvent/ei:eiTarget"]
     response_required: Annotated[

@@ -63,9 +63,7 @@ class OadrReport(Wire, frozen=True, kw_only=True):
     report_descriptions: Annotated[tuple[ReportDescription, ...], "oadr:oadrReportDescription"] = ()
     report_request_id: Annotated[str, "ei:reportRequestID"]
     report_specifier_id: Annotated[str, "ei:reportSpecifierID"]
-    report_name: Annotated[
-        str | None, "ei:reportName", one_of("reportName", REPORT_NAMES, extensible=True)
-    ] = None
+    report_name: Annotated[str | None, "ei:reportName", one_of("reportName", REPORT_NAMES, extensible=True)] = None
     created_date_time: Annotated[datetime, "ei:createdDateTime"]
 
 
@@ -82,9 +80,7 @@ class WsCalendarInterval(Wire, frozen=True, kw_only=True):
 
     dtstart: Annotated[datetime, "xcal:properties/xcal:dtstart/xcal:date-time"]
     duration: Annotated[Duration, "xcal:properties/xcal:duration/xcal:duration"]
-    start_after: Annotated[
-        Duration | None, "xcal:properties/xcal:tolerance/xcal:tolerate/xcal:startafter?"
-    ] = None
+    start_after: Annotated[Duration | None, "xcal:properties/xcal:tolerance/xcal:tolerate/xcal:startafter?"] = None
     notification: Annotated[Duration | None, "xcal:properties/ei:x-eiNotification/xcal:duration"] = None
     ramp_up: Annotated[Duration | None, "xcal:properties/ei:x-eiRampUp/xcal:duration"] = None
     recovery: Annotated[Duration | None, "xcal:properties/ei:x-eiRecovery/xcal:duration"] = None

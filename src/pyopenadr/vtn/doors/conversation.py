@@ -10,7 +10,7 @@ import msgspec
 
 from pyopenadr.errors import OpenADRError, ProtocolError, RemoteProtocolError
 from pyopenadr.model import Event, Report, ReportRequest
-from pyopenadr.store.port import Outgoing, Source
+from pyopenadr.store.port import Outgoing
 from pyopenadr.v2 import bridge, faults, wire
 from pyopenadr.vtn.delivery import (
     CancelRegistration,
@@ -24,12 +24,12 @@ from pyopenadr.vtn.delivery import (
 )
 from pyopenadr.vtn.doors.event import EventTalk
 from pyopenadr.vtn.doors.registration import RegistrationTalk
-from pyopenadr.vtn.doors.report import ReportTalk
+from pyopenadr.vtn.doors.report import ReportTalk, lift_report
 from pyopenadr.vtn.doors.talk import UNSET, Answer, Peer, Talk
 from pyopenadr.vtn.handler import Caller
 from pyopenadr.vtn.provider import Provider
 from pyopenadr.vtn.question import Backend
-from pyopenadr.vtn.service import Application, Service
+from pyopenadr.vtn.service import Service
 
 __all__ = ["SERVICES", "Conversation"]
 
@@ -41,7 +41,6 @@ SERVICES: Mapping[str, str] = MappingProxyType(
         "oadrCreatePartyRegistration": "EiRegisterParty",
         "oadrCancelPartyRegistration": "EiRegisterParty",
         "oadrCanceledPartyRegistration": "EiRegisterParty",
-        "oadrResponse": "EiRegisterParty",
         "oadrPoll": "OadrPoll",
         "oadrRequestEvent": "EiEvent",
         "oadrCreatedEvent": "EiEvent",
@@ -57,7 +56,7 @@ SERVICES: Mapping[str, str] = MappingProxyType(
         "oadrCanceledReport": "EiReport",
     }
 )
-"""The service that each message from a VEN is sent to."""
+"""The service that each message from a VEN is sent to; oadrResponse may come to any, it answers them all."""
 
 
 class Conversation(Talk):
@@ -70,6 +69,7 @@ class Conversation(Talk):
         self._report = ReportTalk(vtn_id, service, provider, backend, caller)
         self._answers: dict[type[wire.Message], Answer] = {
             wire.OadrPoll: self._poll,
+            wire.OadrResponse: self._response,
             **self._registration.answers(),
             **self._event.answers(),
             **self._report.answers(),
@@ -78,24 +78,25 @@ class Conversation(Talk):
     async def answer(self, message: wire.Message, peer: Peer) -> wire.Message | None:
         """The reply to a message; errors become the fault of the fitting reply."""
         respond = self._answers.get(type(message))
-        request_id = str(message.get("request_id", ""))
-        ven_id = str(message.get("ven_id", ""))
+        where = (message.message_type, message.get("ven_id"), _request_id(message))
         if respond is None:
             error = RemoteProtocolError(f"{message.message_type} is no message that a VTN receives", code="459")
             return self.fault_reply(message, error)
         try:
+            if peer.profile == "2.0a":
+                await self._admit_a(message)
             return await respond(message, peer)
         except OpenADRError as error:
-            log.warning("%s of VEN %s (request %s): %s", message.message_type, ven_id, request_id, error)
+            log.warning("%s of VEN %r (request %r): %s", *where, error, exc_info=faults.code_of(error) == "500")
             return self.fault_reply(message, error)
         except Exception as error:  # the user's handlers may raise anything; the VEN gets a 500 and may try again
-            log.exception("%s of VEN %s (request %s) failed", message.message_type, ven_id, request_id)
+            log.exception("%s of VEN %r (request %r) failed", *where)
             failure = ProtocolError(f"the server failed on {message.message_type}: {type(error).__name__}", code="500")
             return self.fault_reply(message, failure)
 
     def fault_reply(self, message: wire.Message, error: OpenADRError) -> wire.Message:
         """The error in the reply that the message calls for."""
-        request_id = str(message.get("request_id", ""))
+        request_id = _request_id(message)
         response = faults.fault(error, request_id)
         ven_id = message.get("ven_id")
         match message:
@@ -104,7 +105,10 @@ class Conversation(Talk):
             case wire.OadrCancelPartyRegistration():
                 return wire.OadrCanceledPartyRegistration(response=response, ven_id=ven_id)
             case wire.OadrRequestEvent():
-                return wire.OadrDistributeEvent(response=response, request_id=request_id, vtn_id=self.vtn_id)
+                # Its own requestID may not be empty (2.0b rule 41).
+                return wire.OadrDistributeEvent(
+                    response=response, request_id=self.service.new_id(), vtn_id=self.vtn_id
+                )
             case wire.OadrRegisterReport():
                 return wire.OadrRegisteredReport(response=response, ven_id=ven_id)
             case wire.OadrCreateReport():
@@ -137,48 +141,95 @@ class Conversation(Talk):
 
     async def answer_a(self, message: wire.Message, peer: Peer) -> wire.Message | None:
         """The reply to a message of a 2.0a VEN, in 2.0a (v20a.md §4, §5)."""
-        if isinstance(message, wire.OadrRequestEvent) and not self.service.is_registered(message.ven_id):
-            # 2.0a has no registration: in a laboratory a VEN is known by asking.
-            await self.service.register(Application(ven_id=message.ven_id, profile="2.0a"), ven_id=message.ven_id)
         reply = await self.answer(message, msgspec.structs.replace(peer, profile="2.0a"))
+        return self.as_a(reply)
+
+    @staticmethod
+    def as_a(reply: wire.Message | None) -> wire.Message | None:
+        """The reply without what 2.0a does not have."""
         if isinstance(reply, wire.OadrResponse):
-            reply = msgspec.structs.replace(reply, ven_id=None)
+            return msgspec.structs.replace(reply, ven_id=None)
         return reply
+
+    async def _admit_a(self, message: wire.Message) -> None:
+        """2.0a has no registration: in a laboratory a VEN is known by asking."""
+        if isinstance(message, wire.OadrRequestEvent) and message.ven_id:
+            if not self.service.is_registered(message.ven_id):
+                await self.service.admit(message.ven_id, None, "2.0a")
 
     async def _poll(self, message: wire.OadrPoll, peer: Peer) -> wire.Message:
         ven = self.ven(message.ven_id)
         answer = await self.ask("on_poll", message.ven_id)
         if answer is not UNSET:
             return await self._chosen(ven, answer)
-        due = await self.service.due(ven, await self._event.events_for(message.ven_id))
+        events = await self._event.events_for(message.ven_id)
+        due = await self.service.due(ven, events)
+        if due is None and await self._take_report(message.ven_id):
+            due = await self.service.due(ven, events)
         if isinstance(due, Outgoing):
             return self._lower_item(due, message.ven_id)
         if due is not None:
             return await self._event.distribute(ven, due, "")
-        report = await self.ask("on_request_report", message.ven_id)
-        if isinstance(report, Report):
-            await self.service.deliver_report(message.ven_id, await self._request_for(message.ven_id, report), report)
-            item = await self.service.due(ven, [])
-            if isinstance(item, Outgoing):
-                return self._lower_item(item, message.ven_id)
-        elif isinstance(report, wire.Message):
-            return report
         return self.acknowledge("", message.ven_id)
 
     async def _chosen(self, ven: Ven, answer: object) -> wire.Message:
         """What the user's on_poll has chosen."""
         ven_id = ven.registration.ven_id
+        if answer is None:
+            return self.acknowledge("", ven_id)
+        if isinstance(answer, wire.OadrDistributeEvent):
+            self._event.offer(ven_id, [bridge.lift_event(event) for event in answer.events])
         if isinstance(answer, wire.Message):
             return answer
         if isinstance(answer, Event):
-            self._event.offer(ven_id, answer)
+            self._event.offer(ven_id, [answer])
             return await self._event.distribute(ven, [answer], "")
-        if answer is None:
+        if isinstance(answer, Report):
+            await self.service.deliver_report(ven_id, await self._request_for(ven_id, answer), answer)
+            item = await self.service.due(ven, ())
+            if isinstance(item, Outgoing):
+                return self._lower_item(item, ven_id)
             return self.acknowledge("", ven_id)
-        raise ProtocolError(f"on_poll must return a message, an Event or None, not {type(answer).__name__}", code="500")
+        raise ProtocolError(
+            f"on_poll must return a message, an Event, a Report or None, not {type(answer).__name__}", code="500"
+        )
+
+    async def _take_report(self, ven_id: str) -> bool:
+        """Ask the user for a report for the VEN; whether one waits now."""
+        report = await self.ask("on_request_report", ven_id)
+        if report is None or report is UNSET:
+            return False
+        if isinstance(report, wire.OadrUpdateReport):
+            lifted = [lift_report(one) for one in report.reports]
+        elif isinstance(report, Report):
+            lifted = [report]
+        else:
+            raise ProtocolError(
+                f"on_request_report must return a Report or None, not {type(report).__name__}", code="500"
+            )
+        for one in lifted:
+            await self.service.deliver_report(ven_id, await self._request_for(ven_id, one), one)
+        return bool(lifted)
+
+    async def _response(self, message: wire.OadrResponse, peer: Peer) -> None:
+        """A VEN's plain answer, to oadrRequestReregistration or in the place of another; no message is due in return.
+
+        A VEN that can't do what a message asks may say so by this (protocol notes §6, §10.2).
+        """
+        ven_id = self.ven(message.ven_id).registration.ven_id
+        response = message.response
+        kind = await self.service.kind_of(ven_id, response.request_id)
+        if kind is CancelRegistration:
+            await self._registration.cancelled(ven_id, response)
+        elif kind is CreateReports:
+            await self._report.answered(ven_id, response, ())
+        elif kind is RegisterReports:
+            await self._report.offered(ven_id, response)
+        else:
+            await self.settle(ven_id, kind or Reregister, response)
 
     async def _request_for(self, ven_id: str, report: Report) -> ReportRequest:
-        for stored in await self.service.store.list_requests(ven_id, Source.VTN):
+        for stored in await self.service.requests_of(ven_id):
             if stored.request.report_request_id == report.report_request_id:
                 return stored.request
         r_ids = tuple(dict.fromkeys(reading.r_id for reading in report.readings))
@@ -217,3 +268,9 @@ class Conversation(Talk):
                 )
             case Reregister():
                 return wire.OadrRequestReregistration(ven_id=ven_id)
+
+
+def _request_id(message: wire.Message) -> str:
+    """The request ID of a message, or the one that it answers."""
+    response = faults.response_of(message)
+    return str(message.get("request_id") or (response.request_id if response is not None else ""))

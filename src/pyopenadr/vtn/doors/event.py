@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pyopenadr.errors import ProtocolError, RemoteProtocolError
 from pyopenadr.model import Event, OptType
@@ -28,8 +28,8 @@ class EventTalk(Talk):
 
     def __init__(self, vtn_id: str, service: Service, provider: Provider, backend: Backend, caller: Caller) -> None:
         super().__init__(vtn_id, service, provider, backend, caller)
-        # What the user's own backend last offered to each VEN: its answers are judged by that.
-        self._offered: dict[str, tuple[Event, ...]] = {}
+        # What the user's own backend has offered to each VEN: its answers are judged by that.
+        self._offered: dict[str, dict[str, Event]] = {}
 
     def answers(self) -> Mapping[type[wire.Message], Answer]:
         """What this part answers."""
@@ -40,22 +40,13 @@ class EventTalk(Talk):
             wire.OadrCancelOpt: self._cancel_opt,
         }
 
-    async def events_for(self, ven_id: str) -> Sequence[Event]:
-        """The VEN's events: the user's, or those of the store."""
+    async def events_for(self, ven_id: str) -> Sequence[Event] | None:
+        """The events that the user has for the VEN; None if the service's own count."""
         answer = await self.ask("on_request_event", ven_id)
         if answer is UNSET:
-            return self.service.events_of(ven_id)
-        if answer is None:
-            events: tuple[Event, ...] = ()
-        elif isinstance(answer, Event):
-            events = (answer,)
-        elif isinstance(answer, wire.OadrDistributeEvent):
-            events = tuple(bridge.lift_event(event) for event in answer.events)
-        elif isinstance(answer, Sequence) and all(isinstance(event, Event) for event in answer):
-            events = tuple(answer)
-        else:
-            raise ProtocolError(f"on_request_event must return Events or None, not {type(answer).__name__}", code="500")
-        self._offered[ven_id] = events
+            return None
+        events = _as_events(answer)
+        self.offer(ven_id, events)
         return events
 
     async def distribute(
@@ -67,7 +58,8 @@ class EventTalk(Talk):
         limit: int | None = None,
         profile: ProfileName = "2.0b",
     ) -> wire.Message:
-        now = self.service.clock.now()
+        """The message with a VEN's events as they are now, in the order of the rules; at most `limit` of them."""
+        now = self.service.clock.now().replace(microsecond=0)
         ordered = rules.in_order(events, now)[:limit]
         ven_id = ven.registration.ven_id
         await self.service.note_told(ven_id, ordered)
@@ -84,33 +76,41 @@ class EventTalk(Talk):
             log.warning("VEN %s is not told everything: %s", ven_id, loss)
         return lowered.value
 
-    def offer(self, ven_id: str, event: Event) -> None:
-        """The user's on_poll has chosen this event for the VEN."""
-        self._offered[ven_id] = (event,)
+    def offer(self, ven_id: str, events: Iterable[Event]) -> None:
+        """The user's code has chosen these events for the VEN."""
+        now = self.service.clock.now()
+        offered = self._offered.setdefault(ven_id, {})
+        offered.update((event.event_id, event) for event in events)
+        for event_id, event in list(offered.items()):
+            if event.listed_until is not None and event.listed_until < now:
+                del offered[event_id]
 
     async def _request_event(self, message: wire.OadrRequestEvent, peer: Peer) -> wire.Message:
         ven = self.ven(message.ven_id)
         events = await self.events_for(message.ven_id)
+        if events is None:
+            events = self.service.events_of(message.ven_id)
         listed = await self.service.listed_events(message.ven_id, events)
         return await self.distribute(ven, listed, message.request_id, limit=message.reply_limit, profile=peer.profile)
 
-    async def _known_event(self, ven_id: str, event_id: str) -> Event | None:
-        if self.backend.get("on_request_event") is None and self.backend.get("on_poll") is None:
-            events: Sequence[Event] = self.service.events_of(ven_id)
-        elif ven_id in self._offered:
-            events = self._offered[ven_id]
-        else:  # after a restart
-            events = await self.events_for(ven_id)
-        return next((event for event in events if event.event_id == event_id), None)
+    async def _known_events(self, ven_id: str, event_ids: Collection[str]) -> dict[str, Event]:
+        """Those of the events that are open for the VEN: the user's own, or the service's."""
+        known = {event.event_id: event for event in self.service.events_of(ven_id)}
+        known |= self._offered.get(ven_id, {})
+        if not known.keys() >= set(event_ids) and self.backend.get("on_request_event") is not None:
+            await self.events_for(ven_id)  # after a restart nothing has been offered yet
+            known |= self._offered.get(ven_id, {})
+        return known
 
     async def _created_event(self, message: wire.OadrCreatedEvent, peer: Peer) -> wire.Message:
         ven_id = message.ven_id
         self.ven(ven_id)
         good: list[EventAnswer] = []
         failed: list[tuple[str, str]] = []
-        for response in message.event_responses or ():
-            event = await self._known_event(ven_id, response.event_id)
-            code = rules.judge_answer(response, event)
+        responses = message.event_responses or ()
+        known = await self._known_events(ven_id, [response.event_id for response in responses])
+        for response in responses:
+            code = rules.judge_answer(response, known.get(response.event_id))
             if code == "200":
                 good.append(
                     EventAnswer(
@@ -141,11 +141,10 @@ class EventTalk(Talk):
         answer = await self.ask("on_create_opt", message)
         if answer is False:
             raise RemoteProtocolError("this opt is not accepted", code="459")
-        events: list[Event] = []
+        event = None
         if opt.event_id is not None:
-            event = await self._known_event(message.ven_id, opt.event_id)
-            events = [event] if event is not None else []
-        await self.service.create_opt(opt, events)
+            event = (await self._known_events(message.ven_id, [opt.event_id])).get(opt.event_id)
+        await self.service.create_opt(opt, event)
         if isinstance(answer, wire.Message):
             return answer
         return wire.OadrCreatedOpt(response=faults.response(message.request_id), opt_id=message.opt_id)
@@ -157,3 +156,16 @@ class EventTalk(Talk):
         if isinstance(answer, wire.Message):
             return answer
         return wire.OadrCanceledOpt(response=faults.response(message.request_id), opt_id=message.opt_id)
+
+
+def _as_events(answer: object) -> tuple[Event, ...]:
+    """What the user's on_request_event has returned, as events."""
+    if answer is None:
+        return ()
+    if isinstance(answer, Event):
+        return (answer,)
+    if isinstance(answer, wire.OadrDistributeEvent):
+        return tuple(bridge.lift_event(event) for event in answer.events)
+    if isinstance(answer, Sequence) and all(isinstance(event, Event) for event in answer):
+        return tuple(answer)
+    raise ProtocolError(f"on_request_event must return Events or None, not {type(answer).__name__}", code="500")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from pyopenadr.errors import ProtocolError, RemoteProtocolError
 from pyopenadr.model import Registration
 from pyopenadr.v2 import faults, wire
 from pyopenadr.v2.profile import ProfileName
-from pyopenadr.vtn.delivery import CancelRegistration, Reregister
+from pyopenadr.vtn.delivery import CancelRegistration
 from pyopenadr.vtn.doors.talk import UNSET, Answer, Peer, Talk
 from pyopenadr.vtn.service import Application
 
@@ -25,10 +27,11 @@ class RegistrationTalk(Talk):
             wire.OadrCreatePartyRegistration: self._create,
             wire.OadrCancelPartyRegistration: self._cancel,
             wire.OadrCanceledPartyRegistration: self._canceled,
-            wire.OadrResponse: self._response,
         }
 
     def reply(self, response: wire.EiResponse, registration: Registration | None) -> wire.OadrCreatedPartyRegistration:
+        """What the VTN supports, and the VEN's IDs if it has any."""
+
         def profile(name: ProfileName) -> wire.OadrProfile:
             return wire.OadrProfile(profile_name=name, transports=("simpleHttp",))
 
@@ -55,9 +58,9 @@ class RegistrationTalk(Talk):
     async def _create(self, message: wire.OadrCreatePartyRegistration, peer: Peer) -> wire.Message:
         if message.transport_name != "simpleHttp":
             raise RemoteProtocolError(
-                f"transport {message.transport_name} is not supported: use simpleHttp", code="459"
+                f"transport {message.transport_name} is not supported: use simpleHttp", code="459", rule="402"
             )
-        if not message.http_pull_model and message.http_pull_model is not None:
+        if message.http_pull_model is False:
             raise RemoteProtocolError(
                 "this VTN does not push: register with oadrHttpPullModel true and poll", code="459", rule="402"
             )
@@ -71,52 +74,69 @@ class RegistrationTalk(Talk):
             xml_signature=message.xml_signature,
             fingerprint=peer.fingerprint,
         )
+        self.service.find(application)  # wrong IDs are refused before the user's code hears of it
         answer = await self.ask("on_create_party_registration", message)
-        if answer is False:
-            raise RemoteProtocolError("this VEN may not register here: ask the operator to admit it", code="463")
-        ven_id = registration_id = None
-        if isinstance(answer, wire.OadrCreatedPartyRegistration):
-            faults.raise_for(answer)
-            ven_id, registration_id = answer.ven_id, answer.registration_id
-        elif isinstance(answer, tuple) and len(answer) == 2:
-            ven_id, registration_id = answer
-        elif answer is not None and answer is not True and answer is not UNSET:
-            raise ProtocolError(
-                "on_create_party_registration must return None, (ven_id, registration_id) or False", code="500"
-            )
+        ven_id, registration_id = _chosen_ids(answer)
         registration, fresh = await self.service.register(application, ven_id=ven_id, registration_id=registration_id)
         if fresh:
             self.provider.drop(registration.ven_id)
         if isinstance(answer, wire.OadrCreatedPartyRegistration):
-            return answer
+            return msgspec.structs.replace(
+                answer,
+                ven_id=registration.ven_id,
+                registration_id=registration.registration_id,
+                requested_oadr_poll_freq=answer.requested_oadr_poll_freq or registration.poll_frequency,
+            )
         return self.reply(faults.response(message.request_id), registration)
 
     async def _cancel(self, message: wire.OadrCancelPartyRegistration, peer: Peer) -> wire.Message:
         ven_id = message.ven_id
-        if ven_id is None:
+        if not ven_id:
             found = [r for r in self.service.registrations if r.registration_id == message.registration_id]
             ven_id = found[0].ven_id if found else ""
+        reply: wire.Message = wire.OadrCanceledPartyRegistration(
+            response=faults.response(message.request_id), registration_id=message.registration_id, ven_id=ven_id
+        )
+        if self.service.has_ended(ven_id, message.registration_id):
+            return reply  # the reply to the first one was lost
         self.service.registered(ven_id, message.registration_id)
         answer = await self.ask("on_cancel_party_registration", message)
         await self._end_registration(ven_id)
-        if isinstance(answer, wire.Message):
-            return answer
-        return wire.OadrCanceledPartyRegistration(
-            response=faults.response(message.request_id), registration_id=message.registration_id, ven_id=ven_id
-        )
+        return answer if isinstance(answer, wire.Message) else reply
 
     async def _end_registration(self, ven_id: str) -> None:
         await self.service.end_registration(ven_id)
         self.provider.drop(ven_id)
 
     async def _canceled(self, message: wire.OadrCanceledPartyRegistration, peer: Peer) -> wire.Message:
-        ven = self.ven(message.ven_id)
-        done = await self.service.done(ven.registration.ven_id, CancelRegistration, message.response.request_id)
-        if done is not None and message.response.response_code.startswith("2"):
-            await self._end_registration(ven.registration.ven_id)
+        if not (message.ven_id and self.service.has_ended(message.ven_id)):  # else it is repeated
+            await self.cancelled(self.ven(message.ven_id).registration.ven_id, message.response)
         return self.acknowledge(message.response.request_id, message.ven_id)
 
-    async def _response(self, message: wire.OadrResponse, peer: Peer) -> None:
-        """A VEN acknowledges oadrRequestReregistration; no message is due in return (protocol notes §10.2)."""
-        ven = self.ven(message.ven_id)
-        await self.service.done(ven.registration.ven_id, Reregister, message.response.request_id)
+    async def cancelled(self, ven_id: str, response: wire.EiResponse) -> None:
+        """The VEN has answered that its registration ends."""
+        item = await self.service.open_item(ven_id, CancelRegistration, response.request_id)
+        if item is not None and faults.is_success(response.response_code):
+            await self._end_registration(ven_id)  # the message goes with it
+        else:
+            await self.settle(ven_id, CancelRegistration, response)
+
+
+def _chosen_ids(answer: object) -> tuple[str | None, str | None]:
+    """The IDs that the user's handler has chosen for a VEN; None for those that it leaves to us."""
+    if answer is False:
+        raise RemoteProtocolError("this VEN may not register here: ask the operator to admit it", code="463")
+    if answer is None or answer is True or answer is UNSET:
+        return None, None
+    if isinstance(answer, wire.OadrCreatedPartyRegistration):
+        faults.raise_for(answer)
+        return answer.ven_id or None, answer.registration_id or None
+    if (
+        isinstance(answer, tuple)
+        and len(answer) == 2
+        and all(part is None or (isinstance(part, str) and part) for part in answer)
+    ):
+        return answer[0], answer[1]
+    raise ProtocolError(
+        f"on_create_party_registration must return None, (ven_id, registration_id) or False, not {answer!r}", code="500"
+    )

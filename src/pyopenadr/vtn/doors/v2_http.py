@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from pyopenadr.errors import RemoteProtocolError, WireError
+from pyopenadr.errors import ProtocolError, RemoteProtocolError, WireError
 from pyopenadr.v2 import decode, encode, faults, wire
 from pyopenadr.v2.profile import ProfileName
 from pyopenadr.v2.xml import DEFAULT_LIMITS, Limits
@@ -63,31 +63,42 @@ class V2Door:
         profile: ProfileName = "2.0b" if found["b"] else "2.0a"
         if profile == "2.0a" and found["service"].lower() != "eievent":
             return 404, b"OpenADR 2.0a has only the service EiEvent; for 2.0b put 2.0b/ into the address\n"
+        where = peer.address or "unknown"
         try:
             payload = decode(body, profile=profile, limits=self._limits, leniency=self._leniency)
         except WireError as error:
-            log.warning("%s from %s: not a valid message: %s", path, peer.address or "unknown", error)
+            log.warning("%r from %s: not a valid message: %s", path, where, error)
             return 406, f"{error}\n".encode()
         for deviation in payload.deviations:
-            log.info("%s from %s: accepted by leniency rule %s", path, peer.address or "unknown", deviation.rule)
+            log.info("%r from %s: accepted by leniency rule %s", path, where, deviation.rule)
         message = payload.message
-        if profile == "2.0a":
-            reply = await self._conversation.answer_a(message, peer)
-            self._note(message)
-            return 200, encode(reply, profile="2.0a") if reply is not None else b""
-        if SERVICES.get(message.message_type, found["service"]).lower() != found["service"].lower():
-            stray = RemoteProtocolError(
-                f"{message.message_type} belongs to {SERVICES[message.message_type]}, not {found['service']}"
-            )
+        service = SERVICES.get(message.message_type, found["service"])
+        if profile == "2.0b" and service.lower() != found["service"].lower():
+            stray = RemoteProtocolError(f"{message.message_type} belongs to {service}, not {found['service']}")
             return 200, encode(self._conversation.fault_reply(message, stray))
         if type(message) is wire.OadrPoll and self._conversation.is_idle(message.ven_id):
             self._heard(message.ven_id)
             return 200, IDLE_BODY
-        reply = await self._conversation.answer(message, peer)
-        self._note(message)
-        return 200, encode(reply) if reply is not None else b""
+        answer = self._conversation.answer_a if profile == "2.0a" else self._conversation.answer
+        reply = await answer(message, peer)
+        self._note(message, reply)
+        return 200, self._encode(message, reply, profile)
 
-    def _note(self, message: wire.Message) -> None:
-        ven_id = message.get("ven_id")
+    def _encode(self, message: wire.Message, reply: wire.Message | None, profile: ProfileName) -> bytes:
+        """The reply as bytes; what can't be written, as a message of the user's own may be, becomes a fault."""
+        if reply is None:
+            return b""
+        try:
+            return encode(reply, profile=profile)
+        except Exception:  # the user's messages may hold anything, also values of the wrong type
+            log.exception("the %s in reply to %s can't be written", reply.message_type, message.message_type)
+            failure = ProtocolError(f"the server failed on {message.message_type}", code="500")
+            fault = self._conversation.fault_reply(message, failure)
+            return encode(self._conversation.as_a(fault) or fault if profile == "2.0a" else fault, profile=profile)
+
+    def _note(self, message: wire.Message, reply: wire.Message | None) -> None:
+        """The VEN has been heard of; a new one has its venID from the reply."""
+        of = reply if isinstance(reply, wire.OadrCreatedPartyRegistration) else message
+        ven_id = of.get("ven_id")
         if isinstance(ven_id, str) and self._conversation.is_registered(ven_id):
             self._heard(ven_id)

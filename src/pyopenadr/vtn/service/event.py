@@ -159,17 +159,17 @@ class EventService(PartyService):
         """Whether it is known without asking anybody that nothing waits for the VEN."""
         return ven.mailbox.is_idle(self._revision, self.clock.now())
 
-    async def due(self, ven: Ven, events: Sequence[Event]) -> Outgoing | list[Event] | None:
-        """What to send to the VEN next: a message, all of its `events` that are listed, or nothing.
+    async def due(self, ven: Ven, events: Sequence[Event] | None = None) -> Outgoing | list[Event] | None:
+        """What to send to the VEN next: a message, all of its events that are listed, or nothing.
 
-        The exchange of report capabilities comes first after a registration (2.0b rule 309); then events, because
+        `events` stand in for those of `events_of` where the user has events of his own. The exchange of report capabilities comes first after a registration (2.0b rule 309); then events, because
         they are urgent; then whatever else waits. Each message is sent alone (rule 500).
         """
         async with self.changing(ven.registration.ven_id) as mailbox:
             now = self.clock.now()
-            revision = self._revision
             item = mailbox.next_item(now, self.resend_after, RegisterReports)
-            listed = [] if ven.registration.report_only else mailbox.listed(events, now)
+            known = self.events_of(ven.registration.ven_id) if events is None else events
+            listed = [] if ven.registration.report_only else mailbox.listed(known, now)
             due_at = mailbox.events_due(listed, self.resend_after)
             if item is None and due_at is not None and due_at <= now:
                 return listed
@@ -177,8 +177,10 @@ class EventService(PartyService):
             if item is not None:
                 mailbox.note_sent(item.item_id, now)
                 return item
-            resend_at = mailbox.next_resend(self.resend_after)
-            mailbox.note_idle(revision, min((at for at in (due_at, resend_at) if at is not None), default=None))
+            if events is None:
+                resend_at = mailbox.next_resend(self.resend_after)
+                next_at = min((at for at in (due_at, resend_at) if at is not None), default=None)
+                mailbox.note_idle(self._revision, next_at)
             return None
 
     # --- answers and opts -------------------------------------------------------------------------------------------

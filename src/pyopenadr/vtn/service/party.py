@@ -14,7 +14,7 @@ from pyopenadr.errors import ProtocolError, RemoteProtocolError
 from pyopenadr.model import Registration
 from pyopenadr.model.time import Duration
 from pyopenadr.store.port import Outgoing, Store
-from pyopenadr.vtn.delivery import CancelRegistration, Item, Mailbox, RegisterReports, Reregister, Ven, pack
+from pyopenadr.vtn.delivery import KINDS, CancelRegistration, Item, Mailbox, RegisterReports, Reregister, Ven, pack
 
 __all__ = ["Application", "PartyService"]
 
@@ -299,6 +299,12 @@ class PartyService:
         """The message of that kind which a reply with `request_id` answers, if one is open."""
         async with self.changing(ven_id) as mailbox:
             return mailbox.matching(kind, request_id)
+
+    async def kind_of(self, ven_id: str, item_id: str) -> type[Item] | None:
+        """What kind of message waits for the VEN under that ID."""
+        async with self.changing(ven_id) as mailbox:
+            item = mailbox.items.get(item_id)
+            return KINDS.get(item.kind) if item is not None else None
 
     async def done(self, ven_id: str, item_id: str) -> None:
         """The VEN has answered a message."""

@@ -1,0 +1,336 @@
+"""The client's HTTP against a small server that says exactly what the test wants, byte by byte."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import ssl
+import subprocess
+import sys
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from pyopenadr.errors import ConfigError, TransportError
+from pyopenadr.transport.http import HttpTransport, client_context
+
+
+class Server:
+    """Reads requests and gives each the next of the answers it was given."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.answers: list[bytes] = []
+        self.connections = 0
+        self.port = 0
+        self.tasks: set[asyncio.Task[None] | None] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.tasks.add(asyncio.current_task())
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                first, *lines = head.decode().strip().split("\r\n")
+                headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+                body = await reader.readexactly(int(headers.get("content-length", "0")))
+                self.requests.append((first, headers, body))
+                answer = self.answers.pop(0)
+                writer.write(answer)
+                await writer.drain()
+                if b"close" in answer or not answer:
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            await closed(writer)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/OpenADR2/Simple/2.0b/OadrPoll"
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        await writer.wait_closed()
+
+
+def answer(body: bytes = b"<a/>", status: str = "200 OK", **headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Content-Type: application/xml"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+@asynccontextmanager
+async def listening(tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+    server = Server()
+    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
+    server.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listener.close()
+        await listener.wait_closed()
+        await asyncio.gather(*filter(None, server.tasks))
+
+
+@asynccontextmanager
+async def opened(transport: HttpTransport) -> AsyncIterator[HttpTransport]:
+    try:
+        yield transport
+    finally:
+        await transport.close()
+
+
+async def test_the_request_is_as_the_standard_wants_it() -> None:
+    async with listening() as server, opened(HttpTransport()) as transport:
+        server.answers = [answer(b"<b/>")]
+        assert await transport.post(server.url, b"<poll/>") == (200, b"<b/>", None)
+        ((first, headers, body),) = server.requests
+        assert first == "POST /OpenADR2/Simple/2.0b/OadrPoll HTTP/1.1"
+        assert body == b"<poll/>"
+        assert headers["content-type"] == headers["accept"] == "application/xml"
+        assert headers["content-length"] == "7"
+        assert headers["accept-encoding"] == "gzip, deflate"
+        assert not {"transfer-encoding", "expect", "cookie"} & set(headers)
+
+
+async def test_connections_are_kept_and_cookies_are_not() -> None:
+    async with listening() as server, opened(HttpTransport()) as transport:
+        server.answers = [answer(Set_Cookie="a=b"), answer()]
+        await transport.post(server.url, b"1")
+        await transport.post(server.url, b"2")
+        assert server.connections == 1
+        assert "cookie" not in server.requests[1][1]
+        await transport.close()
+        server.answers = [answer()]
+        await transport.post(server.url, b"3")
+        assert server.connections == 2, "after close it can be used again"
+
+
+async def test_any_status_comes_back() -> None:
+    async with listening() as server, opened(HttpTransport()) as transport:
+        server.answers = [answer(b"no", "503 Busy", Retry_After="17"), answer(b"", "406 No", Retry_After="Fri")]
+        assert await transport.post(server.url, b"1") == (503, b"no", 17.0)
+        assert await transport.post(server.url, b"1") == (406, b"", None)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        ("gzip", gzip.compress(b"<a/>" * 100)),
+        ("deflate", zlib.compress(b"<a/>" * 100)),
+        ("deflate", zlib.compress(b"<a/>" * 100, wbits=-15)),
+        ("identity", b"<a/>" * 100),
+    ],
+)
+async def test_compressed_answers(encoding: str, packed: bytes) -> None:
+    async with listening() as server, opened(HttpTransport()) as transport:
+        server.answers = [answer(packed, Content_Encoding=encoding)]
+        assert (await transport.post(server.url, b"1")).body == b"<a/>" * 100
+
+
+BOMB = gzip.compress(b"\0" * 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (answer(b"x" * 2000), "longer than 1000 bytes"),
+        (answer(BOMB[:900], Content_Encoding="gzip"), "longer than 1000 bytes|break off"),
+        (answer(gzip.compress(b"\0" * 100_000), Content_Encoding="gzip"), "longer than 1000 bytes"),
+        (answer(gzip.compress(b"abc")[:-4], Content_Encoding="gzip"), "break off"),
+        (answer(b"not gzip", Content_Encoding="gzip"), "broken gzip"),
+        (answer(b"x", Content_Encoding="br"), "'br'"),
+        (answer(b"", "302 Found", Location="https://elsewhere.example/"), "redirects to https://elsewhere.example/"),
+        (b"", "closed the connection without an answer"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "failed"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nX: close\r\n\r\nabc", "failed"),
+    ],
+)
+async def test_answers_that_are_none(reply: bytes, said: str) -> None:
+    async with listening() as server, opened(HttpTransport(max_reply=1000)) as transport:
+        server.answers = [reply]
+        with pytest.raises(TransportError, match=said) as caught:
+            await transport.post(server.url, b"1")
+        assert caught.value.retry == ("redirects" not in said)
+
+
+async def test_nobody_listens() -> None:
+    async with listening() as server:
+        url = server.url
+    async with opened(HttpTransport()) as transport:
+        with pytest.raises(TransportError, match=r"no connection to 127.0.0.1:\d+.*check that the VTN runs"):
+            await transport.post(url, b"1")
+
+
+async def test_a_name_that_is_not_found() -> None:
+    async with opened(HttpTransport()) as transport:
+        with pytest.raises(TransportError, match=r"'vtn\.invalid' can't be found: check vtn_url"):
+            await transport.post("http://vtn.invalid/", b"1")
+
+
+@pytest.mark.parametrize("url", ["http://", "nonsense", "ftp://a.example/"])
+async def test_an_address_that_is_none(url: str) -> None:
+    async with opened(HttpTransport()) as transport:
+        with pytest.raises(TransportError, match="is no address") as caught:
+            await transport.post(url, b"1")
+        assert not caught.value.retry
+
+
+async def test_a_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyopenadr.transport.http.MIN_TIMEOUT_S", 0.1)
+
+    over = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        await closed(writer)
+        over.set()
+
+    listener = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    async with opened(HttpTransport(timeout_s=0.2)) as transport:
+        with pytest.raises(TransportError, match=r"no answer within 0.2 seconds"):
+            await transport.post(f"http://127.0.0.1:{port}/", b"1")
+    listener.close()
+    await listener.wait_closed()
+    await over.wait()
+
+
+@pytest.mark.parametrize(
+    "setting", [{"timeout_s": 4.9}, {"timeout_s": float("nan")}, {"max_reply": 0}, {"key": "k.pem"}, {"cert": "no.pem"}]
+)
+def test_settings_that_are_wrong(setting: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        HttpTransport(**setting)  # type: ignore[arg-type]
+
+
+def test_the_http_library_is_loaded_late() -> None:
+    program = "import sys, pyopenadr.ven.client; print('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"False\n"
+
+
+# -- TLS -------------------------------------------------------------------------------------------------------------
+
+
+class Authority:
+    """A certificate authority for one test run, in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test CA")])
+        self.file = str(folder / "ca.pem")
+        Path(self.file).write_bytes(self._signed(self._name, self._key.public_key(), ca=True))
+
+    def _signed(self, name: x509.Name, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, *, ca: bool = False) -> bytes:
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        )
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def issue(self, name: str, *, kind: str = "ecc") -> str:
+        """A file with a certificate and its key."""
+        key = (
+            ec.generate_private_key(ec.SECP256R1())
+            if kind == "ecc"
+            else rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        )
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        path = self.folder / f"{name}.pem"
+        path.write_bytes(
+            self._signed(subject, key.public_key())
+            + key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        return str(path)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+def server_context(authority: Authority, *, suites: str, kind: str = "ecc") -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.issue(f"server-{kind}", kind=kind))
+    context.load_verify_locations(authority.file)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(suites)
+    return context
+
+
+@pytest.mark.parametrize("profile", ["modern", "standard"])
+@pytest.mark.parametrize(("kind", "suite"), [("ecc", "ECDHE-ECDSA-AES128-SHA256"), ("rsa", "AES128-SHA256")])
+async def test_mutual_tls_with_the_suites_of_the_standard(
+    authority: Authority, profile: str, kind: str, suite: str
+) -> None:
+    cert = authority.issue("ven")
+    transport = HttpTransport(cert=cert, ca_file=authority.file, profile=profile)  # type: ignore[arg-type]
+    async with listening(server_context(authority, suites=suite, kind=kind)) as server, opened(transport):
+        server.answers = [answer(b"<tls/>")]
+        reply = await transport.post(f"https://localhost:{server.port}/", b"1")
+        assert reply.body == b"<tls/>"
+
+
+async def test_a_certificate_that_nobody_vouches_for(authority: Authority) -> None:
+    tls = server_context(authority, suites="ECDHE-ECDSA-AES128-SHA256")
+    async with listening(tls) as server, opened(HttpTransport()) as transport:
+        with pytest.raises(TransportError, match=r"certificate for localhost:\d+ is not accepted.*ca_file"):
+            await transport.post(f"https://localhost:{server.port}/", b"1")
+
+
+async def test_a_certificate_for_another_name(authority: Authority) -> None:
+    tls = server_context(authority, suites="ECDHE-ECDSA-AES128-SHA256")
+    async with listening(tls) as server, opened(HttpTransport(ca_file=authority.file)) as transport:
+        with pytest.raises(TransportError, match=r"not accepted.*check the name in vtn_url"):
+            await transport.post(f"https://127.0.0.1:{server.port}/", b"1")
+
+
+async def test_no_certificate_of_our_own(authority: Authority) -> None:
+    tls = server_context(authority, suites="ECDHE-ECDSA-AES128-SHA256")
+    async with listening(tls) as server, opened(HttpTransport(ca_file=authority.file)) as transport:
+        with pytest.raises(TransportError, match=r"TLS connection.*give cert and key"):
+            await transport.post(f"https://localhost:{server.port}/", b"1")
+
+
+async def test_no_suite_in_common(authority: Authority) -> None:
+    tls = server_context(authority, suites="ECDHE-ECDSA-AES256-GCM-SHA384")
+    transport = HttpTransport(cert=authority.issue("ven"), ca_file=authority.file, profile="standard")
+    async with listening(tls) as server, opened(transport):
+        with pytest.raises(TransportError, match="the two sides know no common TLS version or suite"):
+            await transport.post(f"https://localhost:{server.port}/", b"1")
+
+
+def test_the_standard_profile_offers_tls_1_2_and_its_two_suites(authority: Authority) -> None:
+    context = client_context(profile="standard", ca_file=authority.file)
+    assert context.maximum_version == context.minimum_version == ssl.TLSVersion.TLSv1_2
+    names = {cipher["name"] for cipher in context.get_ciphers() if not cipher["name"].startswith("TLS_")}
+    assert names == {"ECDHE-ECDSA-AES128-SHA256", "AES128-SHA256"}
+
+
+def test_a_key_of_another_certificate(authority: Authority) -> None:
+    one, other = authority.issue("one"), authority.issue("other")
+    with pytest.raises(ConfigError, match="must belong to the certificate"):
+        client_context(cert=one, key=other)
