@@ -53,6 +53,11 @@ class Setting(NamedTuple):
         assert ven_id is not None
         return ven_id
 
+    async def another_poll(self) -> None:
+        """Wait until the next poll has been answered."""
+        polls = len(self.replies("OadrPoll"))
+        await eventually(lambda: len(self.replies("OadrPoll")) > polls)
+
     def replies(self, service: str) -> list[wire.Message]:
         """What the VTN has answered there, read strictly."""
         return [decode(reply.body).message for name, _, reply in self.recorder.exchanges if name == service]
@@ -121,6 +126,7 @@ async def test_we_end_the_registration_and_get_a_plain_response(setting: Setting
 async def test_we_register_again_when_it_has_forgotten_us(setting: Setting) -> None:
     """It asks for that in place of whatever reply was due."""
     ven_id = await setting.connect()
+    await setting.another_poll()  # the bootstrap is over
     await setting.peer.ask("forget")
     await setting.has("registered", 1)
     assert list(await setting.state("registered")) == [ven_id]
@@ -180,6 +186,7 @@ async def test_an_event_that_wants_no_answer_gets_none(setting: Setting) -> None
         "x-valve",
         0.25,
     )
+    await setting.another_poll()
     assert setting.replies("EiEvent")[1:] == []  # the first is that of oadrRequestEvent
 
 
@@ -239,6 +246,14 @@ async def test_energy_arrives_as_energy(setting: Setting) -> None:
     assert readings[0][2] == 7.0
 
 
+async def test_a_state_as_a_number_arrives(setting: Setting) -> None:
+    state = point("roof", None, report_type="x-state", reading_type="x-notApplicable")
+    setting.client.add_report("TELEMETRY_STATUS", points=[state], source=lambda r_id: 1.0)
+    await setting.connect()
+    (first, *_) = await setting.has("readings", 1)
+    assert (first[0], first[2]) == ("Status", 1.0)
+
+
 async def rejected_reports(setting: Setting) -> list[bytes]:
     """The reports that the VTN has answered with 500, as soon as there is one, and while polling goes on."""
 
@@ -248,8 +263,7 @@ async def rejected_reports(setting: Setting) -> list[bytes]:
         ]
 
     rejected: list[bytes] = await eventually(look)
-    polls = len(setting.replies("OadrPoll"))
-    await eventually(lambda: len(setting.replies("OadrPoll")) > polls)
+    await setting.another_poll()
     return rejected
 
 

@@ -37,15 +37,57 @@ BY_TYPE: dict[str, tuple[str, ...]] = {
         "2030-01-31T12:00:00.1234567891Z",
     ),
     "DurationValueType": (
-        "PT0S", "P", "PT", "PT1H", "PT90M", "P1Y2M3DT4H5M6S", "-PT5M", "+PT1M", "P5H", "P10M", "1W", "P1D", "-P",
-        "P1M", "PT0099S", "P0Y0M0DT0H0M0S", "-P1Y", "P0W"[:2] + "D", "00W",
+        "PT0S",
+        "P",
+        "PT",
+        "PT1H",
+        "PT90M",
+        "P1Y2M3DT4H5M6S",
+        "-PT5M",
+        "+PT1M",
+        "P5H",
+        "P10M",
+        "1W",
+        "P1D",
+        "-P",
+        "P1M",
+        "PT0099S",
+        "P0Y0M0DT0H0M0S",
+        "-P1Y",
+        "P0W"[:2] + "D",
+        "00W",
     ),
     "string": STRINGS,
     "anyURI": (
-        "http://market.example.com/dr", "", "urn:x:y", "a b"[:1], " http://a.example/ ", "#f", "?q", "../x", "mailto:a@b.c",
-        "http://[::1]:80/", "http://u:p@h:1/p?q#f", "%41",
+        "http://market.example.com/dr",
+        "",
+        "urn:x:y",
+        "a b"[:1],
+        " http://a.example/ ",
+        "#f",
+        "?q",
+        "../x",
+        "mailto:a@b.c",
+        "http://[::1]:80/",
+        "http://u:p@h:1/p?q#f",
+        "%41",
     ),
-    "float": ("0", "-0", "1.5", "1e3", "-1E-3", "+.5", "5.", "NaN", "INF", "-INF", " 7 ", "3.4028235e38", "00012", "1.0"),
+    "float": (
+        "0",
+        "-0",
+        "1.5",
+        "1e3",
+        "-1E-3",
+        "+.5",
+        "5.",
+        "NaN",
+        "INF",
+        "-INF",
+        " 7 ",
+        "3.4028235e38",
+        "00012",
+        "1.0",
+    ),
     "double": ("0", "1.5", "1e300", "NaN", "-INF"),
     "decimal": ("0", "50.0", "-0.5", "+5", ".5", "5.", " 60 ", "230"),
     "boolean": ("true", "false", "1", "0", " true ", "\nfalse"),
@@ -56,7 +98,7 @@ BY_TYPE: dict[str, tuple[str, ...]] = {
 }
 FEED = (
     f'<a:feed xmlns:a="{ATOM}"><a:id>urn:uuid:1</a:id><a:title type="text">usage</a:title>'
-    '<a:updated>2030-01-01T00:00:00Z</a:updated></a:feed>'
+    "<a:updated>2030-01-01T00:00:00Z</a:updated></a:feed>"
 )
 SIGNATURE_VALUE = "AAAA"
 PREFIXES = ("", "", "a", "ns2", "p1", "oadr", "ei", "_x", "ds", "é")
@@ -83,7 +125,9 @@ class Author:
         name = f"{{{OADR}}}{message}" if message else self.random.choice(names)
         body = self.element(maps.elements[name], {}, depth=2)
         identity = f' o:Id="{self.identifier()}"' if self.chance(self.odd) else ""
-        prolog = self.random.choice(("", "", '<?xml version="1.0"?>\n', '<?xml version="1.0" encoding="UTF-8" standalone="no"?>'))
+        prolog = self.random.choice(
+            ("", "", '<?xml version="1.0"?>\n', '<?xml version="1.0" encoding="UTF-8" standalone="no"?>')
+        )
         return (
             f'{prolog}<o:oadrPayload xmlns:o="{OADR}">{self.space()}<o:oadrSignedObject{identity}>'
             f"{self.space()}{body}{self.space()}</o:oadrSignedObject>{self.space()}</o:oadrPayload>"
@@ -100,7 +144,9 @@ class Author:
         """What may stand between elements without a meaning."""
         if not self.chance(self.odd):
             return ""
-        return self.random.choice(("\n  ", " \t\r\n", "<!-- note -->", "<?pi data?>", "\n<!--a-->\n<!--b-->", "<![CDATA[ ]]>", "&#x20;"))
+        return self.random.choice(
+            ("\n  ", " \t\r\n", "<!-- note -->", "<?pi data?>", "\n<!--a-->\n<!--b-->", "<![CDATA[ ]]>", "&#x20;")
+        )
 
     def text(self, text: str) -> str:
         """The text in one of the forms that XML has for it."""
@@ -125,7 +171,10 @@ class Author:
             return FEED
         attributes = declared
         content = ""
-        if declaration.name != f"{{{XCAL}}}components" or declaration.type.name != "{http://www.w3.org/2001/XMLSchema}anyType":
+        if (
+            declaration.name != f"{{{XCAL}}}components"
+            or declaration.type.name != "{http://www.w3.org/2001/XMLSchema}anyType"
+        ):
             attributes += self._attributes(declaration, scope)
             content = self._content(declaration, scope, depth)
         if content == "" and self.chance(0.5):
@@ -218,15 +267,85 @@ class Author:
 # Texts around the borders of the simple types, most of them wrong for most types.
 TRIALS = (
     *(text for texts in BY_TYPE.values() for text in texts),
-    "4294967296", "-1", "101", "1.", "1e", "e5", "+", "0x10", "1_000", "inf", "nan", "infinity", "+INF", "1,5", "١٢", "1 2",
-    "P1W", "PT1.5S", "P1S2H", " PT1H", "PT1H ", "T1H", "1w", "P1H1D", "P١D", "--P1D",
-    "2030-01-31T12:00:00+00:00", "2030-01-31T12:00:00-05:00", "2030-01-31", "2030-02-30T00:00:00Z", "2029-02-29T00:00:00Z",
-    "2030-01-31T25:00:00Z", "2030-01-31T24:00:01Z", "2030-01-31T23:59:60Z", "2030-01-31T12:00:00.Z", "2030-1-31T12:00:00Z",
-    "2030-01-31t12:00:00z", "2030-13-01T00:00:00Z", "0000-01-01T00:00:00Z", "20300131T120000Z", "2030-01-31T12:00Z",
-    "+2030-01-31T12:00:00Z", "12030-01-31T12:00:00Z", "٢٠٣٠-01-31T12:00:00Z",
-    "TRUE", "True", "yes", "always", "Always", " never", "optin", "simpleHTTP", "2.0c", "x-", "x- a", "X-a", "level", "LEVEL",
-    "20", "2000", "20a", " 200", "２００",
-    "%", "%4", "http://[", "://", ":", "a:b:c", "http://h:port/", "http://a b/", "\\", "{}", "1:2", "http://ü/", "//", "http://", "http:", "##",
+    "4294967296",
+    "-1",
+    "101",
+    "1.",
+    "1e",
+    "e5",
+    "+",
+    "0x10",
+    "1_000",
+    "inf",
+    "nan",
+    "infinity",
+    "+INF",
+    "1,5",
+    "١٢",
+    "1 2",
+    "P1W",
+    "PT1.5S",
+    "P1S2H",
+    " PT1H",
+    "PT1H ",
+    "T1H",
+    "1w",
+    "P1H1D",
+    "P١D",
+    "--P1D",
+    "2030-01-31T12:00:00+00:00",
+    "2030-01-31T12:00:00-05:00",
+    "2030-01-31",
+    "2030-02-30T00:00:00Z",
+    "2029-02-29T00:00:00Z",
+    "2030-01-31T25:00:00Z",
+    "2030-01-31T24:00:01Z",
+    "2030-01-31T23:59:60Z",
+    "2030-01-31T12:00:00.Z",
+    "2030-1-31T12:00:00Z",
+    "2030-01-31t12:00:00z",
+    "2030-13-01T00:00:00Z",
+    "0000-01-01T00:00:00Z",
+    "20300131T120000Z",
+    "2030-01-31T12:00Z",
+    "+2030-01-31T12:00:00Z",
+    "12030-01-31T12:00:00Z",
+    "٢٠٣٠-01-31T12:00:00Z",
+    "TRUE",
+    "True",
+    "yes",
+    "always",
+    "Always",
+    " never",
+    "optin",
+    "simpleHTTP",
+    "2.0c",
+    "x-",
+    "x- a",
+    "X-a",
+    "level",
+    "LEVEL",
+    "20",
+    "2000",
+    "20a",
+    " 200",
+    "２００",
+    "%",
+    "%4",
+    "http://[",
+    "://",
+    ":",
+    "a:b:c",
+    "http://h:port/",
+    "http://a b/",
+    "\\",
+    "{}",
+    "1:2",
+    "http://ü/",
+    "//",
+    "http://",
+    "http:",
+    "##",
 )
 
 
@@ -261,7 +380,23 @@ def mutate(data: bytes, random: Random) -> tuple[bytes, str]:
     parent = chosen.getparent()
     assert parent is not None
     change = random.choice(
-        ("drop", "double", "swap", "move", "rename", "rehome", "attribute", "text", "text", "text", "stray", "tail", "empty", "graft", "xsi")
+        (
+            "drop",
+            "double",
+            "swap",
+            "move",
+            "rename",
+            "rehome",
+            "attribute",
+            "text",
+            "text",
+            "text",
+            "stray",
+            "tail",
+            "empty",
+            "graft",
+            "xsi",
+        )
     )
     where = f"{change} {chosen.tag}"
     if change == "drop":
@@ -281,12 +416,23 @@ def mutate(data: bytes, random: Random) -> tuple[bytes, str]:
         where += f" to {chosen.tag}"
     elif change == "rehome":
         local = etree.QName(chosen).localname
-        chosen.tag = random.choice((local, f"{{urn:x}}{local}", f"{{{OADR}}}{local}", f"{{http://openadr.org/oadr-2.0a/2012/07}}{local}"))
+        chosen.tag = random.choice(
+            (local, f"{{urn:x}}{local}", f"{{{OADR}}}{local}", f"{{http://openadr.org/oadr-2.0a/2012/07}}{local}")
+        )
     elif change == "attribute" and not _is_opaque(chosen):
-        name = random.choice((
-            "id", "Id", "schemaVersion", f"{{{OADR}}}Id", "{http://docs.oasis-open.org/ns/energyinterop/201110}schemaVersion",
-            "{http://www.opengis.net/gml/3.2}id", "{http://www.w3.org/XML/1998/namespace}lang", f"{{{XSI}}}schemaLocation", f"{{{XSI}}}noNamespaceSchemaLocation",
-        ))
+        name = random.choice(
+            (
+                "id",
+                "Id",
+                "schemaVersion",
+                f"{{{OADR}}}Id",
+                "{http://docs.oasis-open.org/ns/energyinterop/201110}schemaVersion",
+                "{http://www.opengis.net/gml/3.2}id",
+                "{http://www.w3.org/XML/1998/namespace}lang",
+                f"{{{XSI}}}schemaLocation",
+                f"{{{XSI}}}noNamespaceSchemaLocation",
+            )
+        )
         chosen.set(name, random.choice(("2.0b", "x-1", "a", "1", "", "2.0a", " id-1 ")))
         where += f" {name}"
     elif change == "text" and not _is_opaque(chosen):
@@ -304,7 +450,10 @@ def mutate(data: bytes, random: Random) -> tuple[bytes, str]:
             _remove(child)
         chosen.text = None
     elif change == "graft" and not _is_opaque(chosen):
-        chosen.insert(random.randint(0, len(chosen)), _copy(random.choice([e for e in elements if not _within(chosen, e)] or elements[-1:])))
+        chosen.insert(
+            random.randint(0, len(chosen)),
+            _copy(random.choice([e for e in elements if not _within(chosen, e)] or elements[-1:])),
+        )
     elif change == "xsi" and not _is_opaque(chosen):
         chosen.set(f"{{{XSI}}}nil", random.choice(("true", "false", "0", "x")))
     return etree.tostring(root), where

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import re
@@ -100,7 +101,7 @@ def test_the_commands_that_are_named_exist() -> None:
 @pytest.mark.parametrize("path", [path for path in PAGES_OF_TEXT if python_blocks(path)], ids=name_of)
 def test_python_compiles(path: Path) -> None:
     for number, block in enumerate(python_blocks(path), 1):
-        compile(block, f"{name_of(path)}, block {number}", "exec")
+        compile(block, f"{name_of(path)}, block {number}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 def run_blocks(path: Path) -> dict[str, Any]:

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "vtn": Command("pyopenadr.cli.vtn:vtn", "Run a server (VTN)."),
         "ven": Command("pyopenadr.cli.ven:ven", "Run a client (VEN) that shows and answers events."),
         "explain": Command("pyopenadr.cli.explain:explain", "Say what a message is, and what is wrong with it."),
+        "certs": Command("pyopenadr.cli.certs:certs", "Make certificates for tests, show fingerprints, check a chain."),
     }
 )
 

@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -21,6 +22,7 @@ __all__ = [
     "FilePath",
     "certificate_der",
     "common_name",
+    "extension",
     "fingerprint",
     "is_authority",
     "is_self_issued",
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 FilePath = str | os.PathLike[str]
+Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -69,7 +72,9 @@ def read_file(path: FilePath, what: str) -> bytes:
     return data
 
 
-def read_certificates(path: FilePath, what: str = "the certificate file", *, der: bool = True) -> list[x509.Certificate]:
+def read_certificates(
+    path: FilePath, what: str = "the certificate file", *, der: bool = True
+) -> list[x509.Certificate]:
     """All certificates of a file in PEM form, or the one of a file in DER form (if `der` allows that).
 
     Raises:
@@ -90,7 +95,9 @@ def read_certificates(path: FilePath, what: str = "the certificate file", *, der
     except (ValueError, x509.InvalidVersion) as error:
         raise ConfigError(f"{where} holds no X.509 certificate in PEM form") from error
     if not der:
-        raise ConfigError(f"{where} is in DER form: convert it to PEM (openssl x509 -inform der -in FILE -out FILE.pem)")
+        raise ConfigError(
+            f"{where} is in DER form: convert it to PEM (openssl x509 -inform der -in FILE -out FILE.pem)"
+        )
     return [certificate]
 
 
@@ -159,10 +166,16 @@ def is_authority(certificate: x509.Certificate) -> bool:
     """Whether it may issue certificates. One of the first version (X.509v1) may, if it is self-issued."""
     if certificate.version is x509.Version.v1:
         return is_self_issued(certificate)
+    constraints = extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.ca
+
+
+def extension(certificate: x509.Certificate, kind: type[Extension]) -> Extension | None:
+    """An extension of a certificate; None if it has none of that kind, or one that nobody can read."""
     try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
+        return certificate.extensions.get_extension_for_class(kind).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+        return None
 
 
 def key_family(key: object) -> str:

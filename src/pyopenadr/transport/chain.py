@@ -10,12 +10,13 @@ from typing import Literal, NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pyopenadr.transport.certificate import (
     PrivateKey,
     common_name,
+    extension,
     is_authority,
     is_self_issued,
     key_family,
@@ -37,10 +38,13 @@ _MIN_EC_BITS = 224  # 2.0b rule 68; its §10.1 says 256
 _GOOD_EC_BITS = 256
 
 
-class Finding(NamedTuple):
-    """`error`: other parties will refuse it. `warning`: some may, or soon will."""
+Severity = Literal["error", "warning", "note"]
 
-    severity: Literal["error", "warning"]
+
+class Finding(NamedTuple):
+    """`error`: other parties will refuse it. `warning`: some may, or soon will. `note`: something to know."""
+
+    severity: Severity
     text: str
 
 
@@ -83,8 +87,10 @@ def check_chain(
     """
     path = _path(chain)
     found = [*_leaf(chain[0], host)]
-    if key is not None and not _same_key(chain[0], key):
-        found.append(Finding("error", "the private key does not belong to the certificate: they were not made together"))
+    if key is not None and key.public_key() != _public_key(chain[0]):
+        found.append(
+            Finding("error", "the private key does not belong to the certificate: they were not made together")
+        )
     found += _order(chain, path)
     anchors = _anchors(path[-1], authorities)
     found += _end(path, anchors, authorities)
@@ -94,7 +100,7 @@ def check_chain(
         found += _quality(certificate, is_anchor=certificate in authorities or is_self_issued(certificate))
         if (late := validity(certificate, now)) is not None:
             found.append(late)
-    return sorted(found, key=lambda finding: finding.severity)
+    return sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity))
 
 
 def _day(at: datetime) -> str:
@@ -109,9 +115,12 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
-def _same_key(certificate: x509.Certificate, key: PrivateKey) -> bool:
-    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return certificate.public_key().public_bytes(*form) == key.public_key().public_bytes(*form)
+def _public_key(certificate: x509.Certificate) -> object:
+    """The public key; None if it is of a kind that nobody knows."""
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
 
 
 def _path(chain: Sequence[x509.Certificate]) -> list[x509.Certificate]:
@@ -161,7 +170,7 @@ def _end(
     who, issuer = name_text(end.subject), name_text(end.issuer)
     if not authorities:
         if not is_self_issued(end):
-            yield Finding("warning", f"whether {issuer} really has issued the certificate of {who} was not checked")
+            yield Finding("note", f"whether {issuer} really has issued the certificate of {who} was not checked")
         return
     if any(authority.subject == end.issuer for authority in authorities):
         yield Finding(
@@ -185,18 +194,99 @@ def _issuers(path: Sequence[x509.Certificate]) -> Iterator[Finding]:
         if not is_authority(issuer):
             yield Finding("error", f"{who} is no authority (basicConstraints) and so can't have issued certificates")
             continue
-        usage = _extension(issuer, x509.KeyUsage)
+        usage = extension(issuer, x509.KeyUsage)
         if usage is not None and not usage.key_cert_sign:
             yield Finding("error", f"{who} may not issue certificates: its keyUsage lacks keyCertSign")
-        constraints = _extension(issuer, x509.BasicConstraints)
+        constraints = extension(issuer, x509.BasicConstraints)
         if constraints is not None and constraints.path_length is not None and constraints.path_length < below:
             yield Finding(
                 "error", f"{who} may have {constraints.path_length} authorities below it (pathLength), and has {below}"
             )
 
 
-def _extension[E: x509.ExtensionType](certificate: x509.Certificate, kind: type[E]) -> E | None:
+def _quality(certificate: x509.Certificate, *, is_anchor: bool) -> Iterator[Finding]:
+    """The key, and the signature by the issuer; that of a trusted certificate itself proves nothing anyway."""
+    who, key = name_text(certificate.subject), _public_key(certificate)
+    if isinstance(key, rsa.RSAPublicKey):
+        if key.key_size < _MIN_RSA_BITS:
+            yield Finding("error", f"the key of {who} is weak: {key_text(key)}, at least {_MIN_RSA_BITS} are needed")
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        if key.key_size < _GOOD_EC_BITS:
+            severity: Severity = "error" if key.key_size < _MIN_EC_BITS else "warning"
+            yield Finding(severity, f"the key of {who} is weak: {key_text(key)}, P-256 is the usual one")
+    else:
+        yield Finding("error", f"the key of {who} is neither RSA nor EC, OpenADR has no other")
+    if is_anchor:
+        return
     try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        algorithm = None
+    name = algorithm.name if algorithm is not None else "an unknown method"
+    if name not in _SECURE_HASHES:
+        yield Finding("error", f"the certificate of {who} is signed with {name}: it must be SHA-256 (rule 68)")
+
+
+def _leaf(certificate: x509.Certificate, host: str | None) -> Iterator[Finding]:
+    """What the party's own certificate must say about it."""
+    who = name_text(certificate.subject)
+    name = common_name(certificate.subject)
+    if name is None:
+        yield Finding("error", f"the certificate of {who} has no common name (CN), which OpenADR knows parties by")
+    elif not (_DNS_NAME.fullmatch(name) or _MAC.fullmatch(name)):
+        yield Finding("warning", f"the common name {name!r} is neither a DNS name nor a MAC address")
+    if is_authority(certificate):
+        yield Finding("warning", f"the certificate of {who} is one of an authority: use one that is made for a party")
+    yield from _usage(certificate, host is not None)
+    names = _names(certificate)
+    if host is not None and not any(_matches(host, known) for known in names):
+        good_for = f"is good for {', '.join(names)}" if names else "has no subjectAltName"
+        yield Finding("error", f"clients refuse the certificate of {who} for {host}: it {good_for}")
+    elif not names:
+        yield Finding("note", "there is no subjectAltName: that is good enough for a VEN, not for a VTN")
+
+
+def _usage(certificate: x509.Certificate, is_server: bool) -> Iterator[Finding]:
+    who = name_text(certificate.subject)
+    usage = extension(certificate, x509.KeyUsage)
+    if usage is None:
+        yield Finding("warning", f"the certificate of {who} has no keyUsage: OpenADR's own have it, marked critical")
+    elif not usage.digital_signature:
+        yield Finding("error", f"the keyUsage of {who} lacks digitalSignature: TLS can't prove the key with it")
+    elif not usage.key_encipherment and key_family(_public_key(certificate)) == "RSA":
+        yield Finding(
+            "warning",
+            f"the keyUsage of {who} lacks keyEncipherment: some parties then refuse the RSA suite of rule 67",
+        )
+    purposes = extension(certificate, x509.ExtendedKeyUsage)
+    if purposes is None or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in purposes:
+        return
+    for purpose, side, is_needed in (
+        (ExtendedKeyUsageOID.SERVER_AUTH, "server", is_server),
+        (ExtendedKeyUsageOID.CLIENT_AUTH, "client", not is_server),
+    ):
+        if purpose not in purposes:
+            yield Finding(
+                "error" if is_needed and is_server else "warning",
+                f"the extendedKeyUsage of {who} lacks {side}Auth: it is refused where it stands for a TLS {side}",
+            )
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    """The names and addresses of the subjectAltName."""
+    names = extension(certificate, x509.SubjectAlternativeName)
+    if names is None:
+        return []
+    return [
+        *names.get_values_for_type(x509.DNSName),
+        *(str(address) for address in names.get_values_for_type(x509.IPAddress)),
+    ]
+
+
+def _matches(host: str, name: str) -> bool:
+    """Whether a name of a certificate is good for a host (RFC 6125: a star stands for one whole label)."""
+    try:
+        return ipaddress.ip_address(host) == ipaddress.ip_address(name)
+    except ValueError:
+        wanted, known = host.lower().rstrip("."), name.lower()
+    return wanted == known or (known.startswith("*.") and wanted.partition(".")[2] == known[2:] != "")

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pyopenadr.errors import ConfigError, TransportError
+from pyopenadr.transport.handshake import ToldHandshake
+from pyopenadr.transport.tls import ServerTls, server_context
 
 if TYPE_CHECKING:
     import uvicorn
@@ -17,6 +22,25 @@ __all__ = ["HttpServer"]
 
 _KEEP_ALIVE_S = 120
 _BACKLOG = 4096
+_GRACE_S = 5
+"""How long requests in flight may take at the end."""
+
+_MOST_HEAD_BYTES = 64 * 1024
+_HEAD_TIMEOUT_S = 30.0
+"""How large the headers of a request may be, and how long they may take to arrive."""
+_SHORT: Mapping[str, str] = MappingProxyType(
+    {  # RFC 4514
+        "commonName": "CN",
+        "countryName": "C",
+        "domainComponent": "DC",
+        "localityName": "L",
+        "organizationName": "O",
+        "organizationalUnitName": "OU",
+        "stateOrProvinceName": "ST",
+        "streetAddress": "STREET",
+        "userId": "UID",
+    }
+)
 
 
 class HttpServer:
@@ -24,12 +48,20 @@ class HttpServer:
 
     Connections are kept for two minutes of silence, because VENs poll on them. `port` of 0 takes a free one; `url`
     says which.
+
+    With `tls` it serves https, and the application finds the certificate that the client has shown in
+    `scope["extensions"]["tls"]`: a mapping of `certificate` (DER), `fingerprint` (OpenADR's), `subject`
+    (`CN=ven-1,O=…`) and `not_after` (datetime; the TLS layer looks at it only when a connection opens, so the
+    application has to see to long ones). Nothing is there where the client showed none.
+
+    Whatever a proxy writes into headers is left to the application: the scope's client is who really connected.
     """
 
-    def __init__(self, app: Any, host: str, port: int) -> None:
+    def __init__(self, app: Any, host: str, port: int, *, tls: ServerTls | None = None) -> None:
         self._app = app
         self._host = host
         self._port = port
+        self._tls = tls
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -42,22 +74,25 @@ class HttpServer:
     def url(self) -> str:
         """The base address."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        return f"{'http' if self._tls is None else 'https'}://{host}:{self._port}"
 
     async def start(self) -> None:
-        """Bind the socket and serve.
+        """Bind the socket and serve. The files of `tls` are read now, so stop and start takes new ones.
 
         Raises:
-            ConfigError: uvicorn is not installed.
+            ConfigError: uvicorn is not installed or not one that can be used, or `tls` is wrong.
             TransportError: the address can't be bound.
         """
+        if self._task is not None:
+            return
         try:
             import uvicorn
         except ImportError as error:
             raise ConfigError("a server needs uvicorn: pip install 'pyopenadr[vtn]'") from error
-        listener = self._bind()
+        context = server_context(self._tls) if self._tls is not None else None
         config = uvicorn.Config(
             self._app,
+            http=_certificate_protocol() if context is not None else "auto",
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -65,7 +100,13 @@ class HttpServer:
             timeout_keep_alive=_KEEP_ALIVE_S,
             backlog=_BACKLOG,
             ws="none",
+            proxy_headers=False,
         )
+        config.load()
+        if context is not None:
+            context.sslobject_class = ToldHandshake
+            config.ssl = context
+        listener = self._bind()
 
         class Server(uvicorn.Server):
             """Leaves the signals to whoever runs the loop."""
@@ -85,6 +126,7 @@ class HttpServer:
             await asyncio.sleep(0.005)
 
     def _bind(self) -> socket.socket:
+        listener = None
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(
                 self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -92,9 +134,11 @@ class HttpServer:
             listener = socket.socket(family, kind, protocol)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            if listener is not None:
+                listener.close()
             raise TransportError(
-                f"can't listen on {self._host}:{self._port}: {error.strerror or error}; "
+                f"can't listen on {self._host}:{self._port}: {getattr(error, 'strerror', None) or error}; "
                 "is another server running there? Choose another port",
                 retry=False,
             ) from error
@@ -113,3 +157,113 @@ class HttpServer:
         """Wait until the server ends."""
         if self._task is not None:
             await asyncio.shield(self._task)
+
+
+def _certificate_protocol() -> type[asyncio.Protocol]:
+    """uvicorn's protocol for httptools, with the client's certificate in each scope."""
+    try:
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+    except ImportError as error:
+        raise ConfigError("a server with TLS needs httptools: pip install 'pyopenadr[vtn]'") from error
+    if not all(callable(getattr(HttpToolsProtocol, name, None)) for name in ("connection_made", "on_message_begin")):
+        raise ConfigError(
+            "the uvicorn that is installed can't hand clients' certificates on: install one that pyopenadr knows "
+            "(pip install 'pyopenadr[vtn]')"
+        )
+
+    class CertificateProtocol(HttpToolsProtocol):
+        """Looks at the certificate once per connection; it can't change within one."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            shown = _shown(transport.get_extra_info("ssl_object"))
+            self._extensions: dict[str, dict[object, object]] | None = {"tls": shown} if shown is not None else None
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            if self._extensions is not None:
+                self.scope["extensions"] = self._extensions
+
+    return CertificateProtocol
+
+
+def _shown(connection: ssl.SSLObject) -> dict[object, object] | None:
+    """What the application is told of the certificate that the client has shown."""
+    from pyopenadr.transport.certificate import fingerprint
+
+    der, fields = connection.getpeercert(binary_form=True), connection.getpeercert()
+    if not der or not fields:
+        return None
+    return {
+        "certificate": der,
+        "fingerprint": fingerprint(der),
+        "subject": _subject(fields["subject"]),
+        "not_after": datetime.fromtimestamp(ssl.cert_time_to_seconds(str(fields["notAfter"])), UTC),
+    }
+
+
+def _subject(name: Any) -> str:
+    """A name as `ssl` gives it in the form of RFC 4514, the most special part first."""
+    parts = ["+".join(f"{_SHORT.get(kind, kind)}={_escaped(value)}" for kind, value in part) for part in name]
+    return ",".join(reversed(parts))
+
+
+def _escaped(value: str) -> str:
+    text = "".join(f"\\{char}" if char in '",+;<>\\' else char for char in value)
+    if text.startswith(("#", " ")):
+        text = f"\\{text}"
+    return f"{text[:-1]}\\ " if text.endswith(" ") and len(text) > 1 else text
+
+
+def _bounded_http() -> Any:
+    """uvicorn's HTTP protocol with bounds for what it leaves unbounded: size and time of a request's headers.
+
+    Without httptools uvicorn uses h11, which has bounds of its own.
+    """
+    try:
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+    except ImportError:
+        return "auto"
+
+    class Protocol(HttpToolsProtocol):
+        """One connection. `_head` counts the bytes received while the headers of a request are not complete."""
+
+        _head = 0
+        _in_head = True
+        _alarm: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._await_head()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._end_head()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            if self._in_head:
+                self._head += len(data)
+            super().data_received(data)
+            if self._in_head and self._head > _MOST_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The headers are too long.")
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            if not self._in_head:
+                self._await_head()
+
+        def on_headers_complete(self) -> None:
+            self._end_head()
+            super().on_headers_complete()
+
+        def _await_head(self) -> None:
+            self._in_head, self._head = True, 0
+            self._alarm = self.loop.call_later(_HEAD_TIMEOUT_S, self.timeout_keep_alive_handler)
+
+        def _end_head(self) -> None:
+            self._in_head = False
+            if self._alarm is not None:
+                self._alarm.cancel()
+                self._alarm = None
+
+    return Protocol

@@ -26,7 +26,17 @@ from pyopenadr.v2.profile import PREFIXES, PROFILES, A, B, Profile, ProfileName
 from pyopenadr.v2.refusal import explain
 from pyopenadr.v2.text import ID, XML_SPACE, is_id
 from pyopenadr.v2.wire.base import Message
-from pyopenadr.v2.xml import DEEPEST, DEFAULT_LIMITS, Limits, check_depth, children_of, name_of, parse, text_of
+from pyopenadr.v2.xml import (
+    COUNT_ATTRIBUTES,
+    DEEPEST,
+    DEFAULT_LIMITS,
+    Limits,
+    check_depth,
+    children_of,
+    name_of,
+    parse,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from pyopenadr.v2.xmldsig import Signature
@@ -43,7 +53,6 @@ _SIGNED_OBJECT = B.clark("oadr:oadrSignedObject")
 
 _GML_ID = B.clark("gml:id")
 _SCHEMA_VERSION = B.clark("ei:schemaVersion")
-_COUNT_ATTRIBUTES = etree.XPath("count(descendant-or-self::*/@*)")
 _ATTRIBUTED = etree.XPath("descendant-or-self::*[@*]")
 
 
@@ -228,7 +237,7 @@ def _check_text(element: etree._Element) -> None:
 def _read_exactly(profile: Profile, cls: type[Message], message: etree._Element, ctx: Context) -> Message:
     value = read(shape_of(profile, cls), message, ctx)
     assert isinstance(value, Message)
-    if _COUNT_ATTRIBUTES(message) != ctx.attributes:
+    if COUNT_ATTRIBUTES(message) != ctx.attributes:
         _check_attributes(message, ctx)
     return value
 

@@ -7,7 +7,7 @@ expected. `quick` reads documents without any peculiarity in a fraction of the t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from pyopenadr.errors import SchemaMismatch
 from pyopenadr.v2 import leniency
@@ -15,10 +15,7 @@ from pyopenadr.v2.leniency import Deviation
 from pyopenadr.v2.plan import Arm, Attribute, Node, Shape
 from pyopenadr.v2.text import XML_SPACE, Kind
 from pyopenadr.v2.wire.base import Opaque, Wire
-from pyopenadr.v2.xml import Paths, children_of, line_of, name_of, nil_fault, opaque_text, path_of, text_of
-
-if TYPE_CHECKING:
-    from lxml.etree import _Element as Element
+from pyopenadr.v2.xml import Element, Paths, children_of, line_of, name_of, nil_fault, opaque_text, path_of, text_of
 
 __all__ = ["Context", "read", "refuse"]
 

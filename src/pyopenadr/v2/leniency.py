@@ -19,9 +19,8 @@ from pyopenadr.v2.text import BOOLEAN, XML_SPACE, Kind, parse_duration
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lxml.etree import _Element as Element
-
     from pyopenadr.v2.decoder import Context
+    from pyopenadr.v2.xml import Element
 
 __all__ = ["RULES", "Deviation", "rules"]
 

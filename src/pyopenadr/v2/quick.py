@@ -11,25 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any
-
-from lxml import etree
+from typing import Any
 
 from pyopenadr.v2.plan import Arm, Node, Shape, Slot, shape_of
 from pyopenadr.v2.profile import PROFILES, B, Profile
 from pyopenadr.v2.source import Source
 from pyopenadr.v2.text import STRING, XML_SPACE, Kind
 from pyopenadr.v2.wire.base import Message, Opaque
-
-if TYPE_CHECKING:
-    from lxml.etree import _Element as Element
+from pyopenadr.v2.xml import COUNT_ATTRIBUTES, Element
 
 __all__ = ["read"]
 
 Read = Callable[..., tuple[Any, int]]
 """(tags, texts, sizes, i) -> the value of the element i, and the index of the first element behind it."""
 
-_COUNT_ATTRIBUTES = etree.XPath("count(descendant-or-self::*/@*)")
 _SCHEMA_VERSION = B.clark("ei:schemaVersion")
 _BLOCK = 256  # elements at a time; a list of very many at once would keep the garbage collector busy
 
@@ -55,7 +50,7 @@ def read(profile: Profile, cls: type[Message], element: Element) -> Message | No
     count = len(tags)
     tags.append(None)  # so that looking one further is always possible
     version = element.get(_SCHEMA_VERSION) if profile.has_envelope else None
-    if _COUNT_ATTRIBUTES(element) != (version is not None):
+    if COUNT_ATTRIBUTES(element) != (version is not None):
         return None
     try:
         for tail in tails:

@@ -19,8 +19,10 @@ from pyopenadr.v2.profile import PREFIXES
 from pyopenadr.v2.text import XML_SPACE
 
 __all__ = [
+    "COUNT_ATTRIBUTES",
     "DEEPEST",
     "DEFAULT_LIMITS",
+    "Element",
     "Limits",
     "Paths",
     "check_depth",
@@ -34,6 +36,9 @@ __all__ = [
     "path_of",
     "text_of",
 ]
+
+
+Element = etree._Element
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +74,8 @@ _PARSER = etree.XMLParser(
     huge_tree=False,
     recover=False,
 )
+COUNT_ATTRIBUTES = etree.XPath("count(descendant-or-self::*/@*)")
+"""The number of attributes in an element and all below it."""
 _COUNT_ELEMENTS = etree.XPath("count(//*)")
 _COUNT_ATTRIBUTES = etree.XPath("count(//@*)")
 
@@ -256,7 +263,7 @@ def opaque_text(element: etree._Element) -> str:
     try:
         return etree.tostring(element, method="c14n", exclusive=True, with_comments=False).decode()
     except etree.C14NError as error:
-        raise Malformed("a namespace name is relative: use absolute ones", line=element.sourceline) from error
+        raise Malformed("a namespace name is relative: use absolute ones", line=line_of(element)) from error
 
 
 def parse_opaque(text: str) -> etree._Element:

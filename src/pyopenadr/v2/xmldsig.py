@@ -10,19 +10,18 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import msgspec
 
 from pyopenadr.v2.decoder import refuse
 from pyopenadr.v2.profile import PREFIXES
 from pyopenadr.v2.text import ID, STRING, XML_SPACE, Kind
-from pyopenadr.v2.xml import children_of, name_of, opaque_text
+from pyopenadr.v2.xml import Element, children_of, name_of, opaque_text, text_of
 
 if TYPE_CHECKING:
-    from lxml.etree import _Element as Element
-
     from pyopenadr.v2.decoder import Context
 
 __all__ = ["BASE64", "Signature", "read_signature"]
@@ -78,11 +77,10 @@ class _Shape(NamedTuple):
 
     model: str
     holds: Callable[[str], object]
-    may_be_empty: bool
     kind: Kind | None
     is_mixed: bool
     attributes: frozenset[str]
-    usual_attributes: list[str]  # the required ones
+    required: str | None
 
 
 def _shape(model: str, attributes: str = "", *, is_mixed: bool = False, kind: Kind | None = None) -> _Shape:
@@ -92,9 +90,9 @@ def _shape(model: str, attributes: str = "", *, is_mixed: bool = False, kind: Ki
     """
     words = re.sub(r"#?\w+", lambda word: f"(?:{'[^;]*' if word[0] == 'any' else word[0]};)", model)
     holds = re.compile(words.replace(" ", "")).fullmatch
-    required = [name[:-1] for name in attributes.split() if name.endswith("!")]
+    required = next((name[:-1] for name in attributes.split() if name.endswith("!")), None)
     names = frozenset(attributes.replace("!", "").split())
-    return _Shape(model, holds, holds("") is not None, kind, is_mixed, names, required)
+    return _Shape(model, holds, kind, is_mixed, names, required)
 
 
 def _text(kind: Kind, attributes: str = "") -> _Shape:
@@ -148,7 +146,7 @@ _SHAPES: Mapping[str, _Shape] = MappingProxyType(
 )
 
 
-_BY_TAG: Mapping[object, tuple[str, _Shape]] = {_DS + name: (f"{name};", shape) for name, shape in _SHAPES.items()}
+_BY_TAG: Mapping[str | None, tuple[str, _Shape]] = {_DS + name: (f"{name};", shape) for name, shape in _SHAPES.items()}
 
 
 def read_signature(element: Element, ctx: Context) -> Signature:
@@ -159,95 +157,138 @@ def read_signature(element: Element, ctx: Context) -> Signature:
     Raises:
         SchemaMismatch: the schema does not allow it.
     """
-    _Walk(element, ctx).check(0, _SHAPES["Signature"])
+    elements: list[Any] = list(element.iter())
+    tags = tuple([tag if (tag := each.tag) in _BY_TAG else _foreign(tag) for each in elements])
+    sizes = tuple([len(each) for each in elements])
+    names = tuple([tuple(each.keys()) if each.tag in _BY_TAG else () for each in elements])
+    try:
+        layout = _usual_layout(tags, sizes, names) if len(elements) <= _USUAL_SIZE else _layout(tags, sizes, names)
+    except _Misfit as misfit:
+        _refuse(elements[misfit.index], misfit)
+    for index, kind in layout.texts:
+        text = text_of(elements[index])
+        try:
+            kind.parse(text)
+        except ValueError as error:
+            name = name_of(elements[index].tag)
+            refuse(
+                f"{name} must be {kind.expects}, not {error}", elements[index], expected=kind.expects, found=text[:60]
+            )
+    for index in layout.blanks:
+        if (text := text_of(elements[index])) and (stray := text.strip(XML_SPACE)[:60]):
+            name = name_of(elements[index].tag)
+            refuse(f"text {stray!r} is not allowed in {name}, which holds elements", elements[index], found=stray)
+    for index in layout.ids:
+        try:
+            ctx.ids.append(ID.parse(elements[index].get("Id")))
+        except ValueError as error:
+            refuse(f"attribute Id must be {ID.expects}, not {error}", elements[index], expected=ID.expects)
     return Signature(xml=opaque_text(element))
 
 
+def _foreign(tag: object) -> str | None:
+    """What counts of an element that has no shape: its kind of name; None if it is a comment or an instruction."""
+    if not isinstance(tag, str):
+        return None
+    if tag.startswith(_DS):
+        return "#unknown"
+    return "#other" if tag.startswith("{") else "#local"
+
+
+class _Misfit(Exception):
+    """The element with that index is not as the schema wants it: it lacks an attribute, has one too much, or holds
+    something else than its model says."""
+
+    def __init__(self, index: int, *, missing: str = "", surplus: str = "", model: str = "") -> None:
+        super().__init__(index)
+        self.index = index
+        self.missing = missing
+        self.surplus = surplus
+        self.model = model
+
+
+def _refuse(element: Element, misfit: _Misfit) -> NoReturn:
+    name = name_of(str(element.tag))
+    if misfit.missing:
+        refuse(f"attribute {misfit.missing} is missing on {name}", element, expected=misfit.missing)
+    if misfit.surplus:
+        found = name_of(misfit.surplus)
+        refuse(f"attribute {found} is not allowed on {name}", element, expected="no such attribute", found=found)
+    found = ", ".join([name_of(str(child.tag)) for child in children_of(element)])[:200] or "nothing"
+    refuse(f"{name} must hold {misfit.model}, not {found}", element, expected=misfit.model, found=found)
+
+
+class _Layout(NamedTuple):
+    """What is left to look at in the elements of a signature whose form is right: texts that must be of a kind, texts
+    that must be white space, and Ids."""
+
+    texts: tuple[tuple[int, Kind], ...]
+    blanks: tuple[int, ...]
+    ids: tuple[int, ...]
+
+
+Tags = tuple[str | None, ...]
+Attributes = tuple[tuple[str, ...], ...]
+
+
+def _layout(tags: Tags, sizes: tuple[int, ...], attributes: Attributes) -> _Layout:
+    """Check the form of a signature: the names of its elements in document order, how much each holds, and the names
+    of its attributes."""
+    walk = _Walk(tags, sizes, attributes)
+    walk.check(0, _SHAPES["Signature"])
+    return _Layout(tuple(walk.texts), tuple(walk.blanks), tuple(walk.ids))
+
+
+_USUAL_SIZE = 200
+_usual_layout = lru_cache(maxsize=64)(_layout)  # because one peer's signatures have always the same form
+
+
 class _Walk:
-    """One way through an element's tree, taken apart into lists in document order, because that is faster."""
+    __slots__ = ("attributes", "blanks", "ids", "sizes", "tags", "texts")
 
-    __slots__ = ("ctx", "elements", "sizes", "tags", "tails", "texts")
-
-    def __init__(self, element: Element, ctx: Context) -> None:
-        self.ctx = ctx
-        self.elements = list(element.iter())
-        self.tags: list[object] = [each.tag for each in self.elements]
-        self.texts = [each.text for each in self.elements]
-        self.tails = [each.tail for each in self.elements]
-        self.sizes = [len(each) for each in self.elements]
+    def __init__(self, tags: Tags, sizes: tuple[int, ...], attributes: Attributes) -> None:
+        self.tags = tags
+        self.sizes = sizes
+        self.attributes = attributes
+        self.texts: list[tuple[int, Kind]] = []
+        self.blanks: list[int] = []
+        self.ids: list[int] = []
 
     def check(self, index: int, shape: _Shape) -> int:
         """Check the element with all it holds; the index of the first one behind it."""
-        element = self.elements[index]
-        if element.keys() != shape.usual_attributes:
-            _check_attributes(element, shape, self.ctx)
-        words, text = "", self.texts[index] or ""
+        self._check_attributes(index, shape)
+        words = ""
         following = index + 1
         for _ in range(self.sizes[index]):
-            child = following
-            tag = self.tags[child]
+            tag = self.tags[following]
             entry = _BY_TAG.get(tag)
             if entry is not None:
                 words += entry[0]
-                following = self.check(child, entry[1])
-            elif isinstance(tag, str):
-                words += _foreign_word(tag)
-                following = self.pass_over(child)
-            else:  # a comment or a processing instruction
-                following += 1
-            tail = self.tails[child]
-            if tail is not None:
-                text += tail
-        if (words or not shape.may_be_empty) and shape.holds(words) is None:
-            _refuse_content(element, shape)
+                following = self.check(following, entry[1])
+            else:
+                words += f"{tag};" if tag is not None else ""
+                following = self._pass_over(following)
+        if shape.holds(words) is None:
+            raise _Misfit(index, model=shape.model or ("text" if shape.kind is not None else "no element"))
         if shape.kind is not None:
-            try:
-                shape.kind.parse(text)
-            except ValueError as error:
-                _refuse_text(element, shape.kind, text, error)
-        elif text and not shape.is_mixed and (stray := text.strip(XML_SPACE)):
-            name = name_of(str(element.tag))
-            refuse(f"text {stray[:60]!r} is not allowed in {name}, which holds elements", element, found=stray[:60])
+            self.texts.append((index, shape.kind))
+        elif not shape.is_mixed:
+            self.blanks.append(index)
         return following
 
-    def pass_over(self, index: int) -> int:
+    def _pass_over(self, index: int) -> int:
         """Check nothing of an element that no schema declares but what is declared in it."""
         following = index + 1
         for _ in range(self.sizes[index]):
             entry = _BY_TAG.get(self.tags[following])
-            following = self.check(following, entry[1]) if entry is not None else self.pass_over(following)
+            following = self.check(following, entry[1]) if entry is not None else self._pass_over(following)
         return following
 
-
-def _foreign_word(tag: str) -> str:
-    """An element that has no shape, as a word of the content models."""
-    if tag.startswith(_DS):
-        return f"{tag[len(_DS) :]};"
-    return "#other;" if tag.startswith("{") else "#local;"
-
-
-def _check_attributes(element: Element, shape: _Shape, ctx: Context) -> None:
-    for name, value in element.items():
-        if name == "Id" and name in shape.attributes:
-            try:
-                ctx.ids.append(ID.parse(str(value)))
-            except ValueError as error:
-                refuse(f"attribute Id must be {ID.expects}, not {error}", element, expected=ID.expects)
-        elif name not in shape.attributes and name not in _IGNORED:
-            found = name_of(str(name))
-            refuse(f"attribute {found} is not allowed on {name_of(str(element.tag))}", element, found=found)
-    for name in shape.usual_attributes:
-        if element.get(name) is None:
-            refuse(f"attribute {name} is missing on {name_of(str(element.tag))}", element, expected=name)
-
-
-def _refuse_content(element: Element, shape: _Shape) -> NoReturn:
-    found = ", ".join([name_of(str(child.tag)) for child in children_of(element)]) or "nothing"
-    expected = shape.model or ("text" if shape.kind is not None else "no element")
-    name = name_of(str(element.tag))
-    refuse(f"{name} must hold {expected}, not {found[:200]}", element, expected=expected, found=found[:200])
-
-
-def _refuse_text(element: Element, kind: Kind, text: str, error: ValueError) -> NoReturn:
-    name = name_of(str(element.tag))
-    refuse(f"{name} must be {kind.expects}, not {error}", element, expected=kind.expects, found=text[:60])
+    def _check_attributes(self, index: int, shape: _Shape) -> None:
+        for name in self.attributes[index]:
+            if name not in shape.attributes and name not in _IGNORED:
+                raise _Misfit(index, surplus=name)
+            if name == "Id":
+                self.ids.append(index)
+        if shape.required is not None and shape.required not in self.attributes[index]:
+            raise _Misfit(index, missing=shape.required)

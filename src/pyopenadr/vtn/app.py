@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import re
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
+from pyopenadr.errors import OpenADRError
 from pyopenadr.v2.xml import DEFAULT_LIMITS
 from pyopenadr.vtn.doors.talk import Peer
 from pyopenadr.vtn.doors.v2_http import IDLE_BODY, V2Door
@@ -25,6 +27,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _BODY_TIMEOUT_S: Final = 30.0
+_ZERO: Final = re.compile(rb"q=0(\.0*)?").fullmatch
 _XML: Final = (b"content-type", b"application/xml")
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 _GZIPPED_IDLE: Final = gzip.compress(IDLE_BODY, 6, mtime=0)
@@ -34,7 +37,8 @@ class App:
     """An ASGI 3 application; it can be mounted in any other.
 
     `start` and `stop` are called at the server's start and end, or, where the application is mounted without these
-    events, `start` at the first request.
+    events, `start` at the first request. A message may have `max_body` bytes and take `body_timeout_s` seconds to
+    arrive.
     """
 
     def __init__(
@@ -44,11 +48,13 @@ class App:
         start: Callable[[], Awaitable[None]],
         stop: Callable[[], Awaitable[None]],
         max_body: int = DEFAULT_LIMITS.max_bytes,
+        body_timeout_s: float = _BODY_TIMEOUT_S,
     ) -> None:
         self._door = door
         self._start = start
         self._stop = stop
         self._max_body = max_body
+        self._body_timeout_s = body_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -62,7 +68,11 @@ class App:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                await self._start()
+                try:
+                    await self._start()
+                except OpenADRError as error:
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await self._stop()
@@ -70,8 +80,16 @@ class App:
                 return
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _headers(scope)
-        status, body = await self._answer(scope, receive, headers)
+        headers = dict(scope["headers"])
+        try:
+            status, body = await self._answer(scope, receive, headers)
+        except _Gone:
+            return
+        except _Refused as refused:
+            status, body = refused.status, refused.text
+        except Exception:  # whatever it is, the peer gets an answer and others are not concerned
+            log.exception("a request to %r failed", scope["path"])
+            status, body = 500, b"the server failed on this request\n"
         coding = _coding(headers.get(b"accept-encoding", b"")) if status == 200 and body else b""
         if coding == b"gzip":
             body = _GZIPPED_IDLE if body is IDLE_BODY else gzip.compress(body, 6, mtime=0)
@@ -80,58 +98,66 @@ class App:
         out = [_XML if status == 200 else _TEXT, (b"content-length", str(len(body)).encode())]
         if coding:
             out.append((b"content-encoding", coding))
-        if status == 413:
+        if status in (408, 413):
             out.append((b"connection", b"close"))  # the rest of the body is not read
         await send({"type": "http.response.start", "status": status, "headers": out})
         await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> tuple[int, bytes]:
         path = _normal(scope["path"])
-        if scope["method"] != "POST":
-            if self._door.is_mine(path):
-                return 501, b"OpenADR 2.0 uses POST only\n"
-            return 404, b"nothing is here\n"
         if not self._door.is_mine(path):
-            return 404, b"nothing is here; OpenADR 2.0b is at /OpenADR2/Simple/2.0b/<service>\n"
+            raise _Refused(404, "nothing is here; OpenADR 2.0b is at /OpenADR2/Simple/2.0b/<service>")
+        if scope["method"] != "POST":
+            raise _Refused(501, "OpenADR 2.0 uses POST only")
         kind = headers.get(b"content-type", b"application/xml").lower().replace(b" ", b"")
         if kind.split(b";")[0] not in (b"application/xml", b"text/xml"):
-            return 406, b"the Content-Type must be application/xml\n"
+            raise _Refused(406, "the Content-Type must be application/xml")
         if b"charset=" in kind and b"charset=utf-8" not in kind.replace(b'"', b""):
-            return 406, b"the charset must be utf-8\n"
-        body = await self._body(receive, headers)
-        if body is None:
-            return 413, f"a message may have {self._max_body} bytes\n".encode()
+            raise _Refused(406, "the charset must be utf-8")
+        if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"", b"identity"):
+            raise _Refused(406, "send messages uncompressed, without Content-Encoding")
+        try:
+            async with asyncio.timeout(self._body_timeout_s):
+                body = await self._body(receive, headers)
+        except TimeoutError:
+            raise _Refused(408, f"the message did not arrive within {self._body_timeout_s:g} seconds") from None
         await self._start()
         client = scope.get("client")
-        fingerprint = scope.get("extensions", {}).get("tls", {}).get("fingerprint")
+        fingerprint = (scope.get("extensions") or {}).get("tls", {}).get("fingerprint")
         peer = Peer(address=f"{client[0]}:{client[1]}" if client else "", fingerprint=fingerprint)
         return await self._door.handle(path, body, peer)
 
-    async def _body(self, receive: Receive, headers: dict[bytes, bytes]) -> bytes | None:
-        """The request's body, or None if it is too large."""
+    async def _body(self, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
+        """The request's body."""
         declared = headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > self._max_body:
-            return None
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body", False):
-            return body if len(body) <= self._max_body else None
-        parts = [body]
-        size = len(body)
-        async with asyncio.timeout(_BODY_TIMEOUT_S):
-            while message.get("more_body", False):
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise asyncio.CancelledError
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > self._max_body:
-                    return None
-        return b"".join(parts)
+        size = int(declared) if declared.isdigit() else 0
+        parts: list[bytes] = []
+        received = 0
+        more = True
+        while more and size <= self._max_body:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            parts.append(message.get("body", b""))
+            more = message.get("more_body", False)
+            received += len(parts[-1])
+            size = max(size, received)
+        if size > self._max_body:
+            raise _Refused(413, f"a message may have {self._max_body} bytes")
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _headers(scope: Scope) -> dict[bytes, bytes]:
-    return dict(scope["headers"])
+class _Gone(Exception):
+    """The client has left in the middle of its request."""
+
+
+class _Refused(Exception):
+    """The request is answered by an HTTP error."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = f"{text}\n".encode()
 
 
 def _normal(path: str) -> str:
@@ -152,7 +178,7 @@ def _coding(accepted: bytes) -> bytes:
     if not accepted:
         return b""
     for part in accepted.lower().split(b","):
-        name, _, weight = part.strip().partition(b";")
-        if name in (b"gzip", b"deflate") and weight.replace(b" ", b"") not in (b"q=0", b"q=0.0"):
+        name, _, weight = part.replace(b" ", b"").partition(b";")
+        if name in (b"gzip", b"deflate") and not _ZERO(weight):
             return bytes(name)
     return b""

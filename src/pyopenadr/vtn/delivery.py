@@ -169,9 +169,7 @@ class Mailbox:
 
     # --- messages -------------------------------------------------------------------------------------------------
 
-    def next_item(
-        self, now: datetime, resend_after: timedelta, kind: type[Item] | None = None
-    ) -> Outgoing | None:
+    def next_item(self, now: datetime, resend_after: timedelta, kind: type[Item] | None = None) -> Outgoing | None:
         """The first message (of that kind) that has not been sent, or not answered for `resend_after`."""
         for item_id, item in self.items.items():
             if kind is not None and item.kind != kind.__name__:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -186,8 +186,8 @@ class Provider:
         if capability is None:
             raise ConfigError(f"there is no report {report_specifier_id!r}: declare it with add_report first")
         for reading in readings:
-            if not isinstance(reading, Reading) or capability.point(reading.r_id) is None:
-                raise ConfigError(f"report {report_specifier_id!r} has no such reading: {reading!r}")
+            if capability.point(reading.r_id) is None:
+                raise ConfigError(f"report {report_specifier_id!r} has no rID {reading.r_id!r}")
         if not readings:
             return 0
         self._check(capability, readings)
@@ -287,9 +287,7 @@ class Provider:
                 self._check(self._capabilities[specifier], found or [Reading(r_id="", start=now, value=0.0)])
             except Exception:  # the user's code may raise anything; the VEN then gets a placeholder
                 found, missing = [], SENSOR_FAILURE
-                log.exception(
-                    "the source of report %s failed; it should return Readings or {rID: number}", specifier
-                )
+                log.exception("the source of report %s failed; it should return Readings or {rID: number}", specifier)
         readings = []
         for r_id in request.r_ids:
             placeholder = Reading(r_id=r_id, start=now, value=0.0, quality=missing)
@@ -309,7 +307,7 @@ def _next_due(due: datetime, step: Duration, now: datetime) -> datetime:
 
 
 def _undated(capability: Capability) -> Capability:
-    return msgspec.structs.replace(capability, created_date_time=datetime.min)
+    return msgspec.structs.replace(capability, created_date_time=datetime.min.replace(tzinfo=UTC))
 
 
 def _as_readings(supplied: object, now: datetime) -> list[Reading]:

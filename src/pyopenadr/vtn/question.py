@@ -34,7 +34,7 @@ QUESTIONS: Mapping[str, str] = MappingProxyType(
         "OadrDistributeEvent, or None. Default: those of add_event.",
         "on_request_report": "(ven_id) Is there a report of the VTN for this VEN? Return a Report, an "
         "OadrUpdateReport, or None. Asked at a poll when nothing else waits.",
-        "on_poll": "(ven_id) What comes next for this VEN? Return a message, an Event, or None for the blank "
+        "on_poll": "(ven_id) What comes next for this VEN? Return a message, an Event, a Report, or None for the blank "
         "oadrResponse. Replaces the server's own queue.",
         "on_create_report": "(payload) A VEN asks for reports of the VTN. Return None to accept, False to refuse "
         "(461). Default: what add_report declares is accepted.",

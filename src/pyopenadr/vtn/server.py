@@ -3,43 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import ipaddress
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from pyopenadr.clock import Clock, SystemClock
-from pyopenadr.errors import ConfigError, LocalProtocolError, OpenADRError
-from pyopenadr.model import (
-    Capability,
-    DataPoint,
-    Event,
-    Interval,
-    Reading,
-    Registration,
-    ReportRequest,
-    Signal,
-)
-from pyopenadr.model.time import ZERO, Duration, total_seconds
+from pyopenadr.errors import ConfigError, LocalProtocolError, OpenADRError, ProtocolError
+from pyopenadr.model import Capability, DataPoint, Event, Opt, Reading, Registration, ReportRequest
+from pyopenadr.model.time import ZERO, Duration, is_positive
 from pyopenadr.store import Store, open_store
-from pyopenadr.store.port import Answer, Source, StoredReading, StoredRequest
+from pyopenadr.store.port import Answer, StoredReading, StoredRequest
 from pyopenadr.transport.server import HttpServer
+from pyopenadr.v2 import bridge
 from pyopenadr.v2 import vtn as rules
 from pyopenadr.v2.xml import DEFAULT_LIMITS, Limits
 from pyopenadr.vtn.app import App
 from pyopenadr.vtn.doors.conversation import Conversation
+from pyopenadr.vtn.doors.talk import Peer
 from pyopenadr.vtn.doors.v2_http import V2Door
+from pyopenadr.vtn.draft import changed_event, check_event, make_event, make_request, recipients_of
 from pyopenadr.vtn.handler import Caller
-from pyopenadr.vtn.presence import Change, Presence
 from pyopenadr.vtn.provider import Provider
-from pyopenadr.vtn.question import QUESTIONS, Backend
-from pyopenadr.vtn.service import Application, Service
+from pyopenadr.vtn.question import QUESTIONS, Backend, Question
+from pyopenadr.vtn.schedule import in_force
+from pyopenadr.vtn.service import Service
+from pyopenadr.vtn.watch import Watch, keep_on
 
 __all__ = ["DEFAULT_LENIENCY", "OpenADRServer"]
 
@@ -54,28 +48,6 @@ DEFAULT_LENIENCY: tuple[str, ...] = (
     "enumeration-case",
 )
 """The deviations that a VTN accepts unless told otherwise: those that leave no doubt about what is meant."""
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-class _Question:
-    """A handler's place on the server: assign a function to it, or use it as a decorator."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, server: OpenADRServer | None, owner: type) -> Callable[[_F], _F]:
-        if server is None:
-            return self  # type: ignore[return-value]
-
-        def register(handler: _F) -> _F:
-            server.backend.set(self._name, handler)
-            return handler
-
-        return register
-
-    def __set__(self, server: OpenADRServer, handler: Callable[..., Any] | None) -> None:
-        server.backend.set(self._name, handler)
 
 
 class OpenADRServer:
@@ -93,6 +65,7 @@ class OpenADRServer:
         misses: how many polls a VEN may miss before it counts as offline.
         resend_after: how long a message that the VEN has not answered rests before it is sent again.
         backend: an object of your own class whose methods answer the questions in `pyopenadr.vtn.question`.
+        handler_timeout: how long one of your handlers may take; a VEN that waits longer gets an error (500).
         clock: where the time comes from.
         leniency: which deviations of VENs are accepted, see `pyopenadr.v2.leniency`.
         limits: how large a message may be.
@@ -103,22 +76,22 @@ class OpenADRServer:
         ConfigError: a setting or a handler's name is wrong.
     """
 
-    on_query_registration = _Question()
-    on_create_party_registration = _Question()
-    on_cancel_party_registration = _Question()
-    on_created_event = _Question()
-    on_request_event = _Question()
-    on_request_report = _Question()
-    on_poll = _Question()
-    on_create_report = _Question()
-    on_register_report = _Question()
-    on_registered_report = _Question()
-    on_created_report = _Question()
-    on_update_report = _Question()
-    on_create_opt = _Question()
-    on_cancel_opt = _Question()
-    on_ven_online = _Question()
-    on_ven_offline = _Question()
+    on_query_registration = Question()
+    on_create_party_registration = Question()
+    on_cancel_party_registration = Question()
+    on_created_event = Question()
+    on_request_event = Question()
+    on_request_report = Question()
+    on_poll = Question()
+    on_create_report = Question()
+    on_register_report = Question()
+    on_registered_report = Question()
+    on_created_report = Question()
+    on_update_report = Question()
+    on_create_opt = Question()
+    on_cancel_opt = Question()
+    on_ven_online = Question()
+    on_ven_offline = Question()
 
     def __init__(
         self,
@@ -131,6 +104,7 @@ class OpenADRServer:
         misses: int = 3,
         resend_after: timedelta = timedelta(seconds=60),
         backend: object | None = None,
+        handler_timeout: timedelta = timedelta(seconds=30),
         clock: Clock | None = None,
         leniency: Iterable[str] = DEFAULT_LENIENCY,
         limits: Limits = DEFAULT_LIMITS,
@@ -141,6 +115,7 @@ class OpenADRServer:
             raise ConfigError("vtn_id must not be empty")
         if misses < 1:
             raise ConfigError(f"misses must be 1 or more, not {misses}")
+        _check_times(poll_frequency=poll_frequency, resend_after=resend_after, handler_timeout=handler_timeout)
         if not insecure and not _is_loopback(host):
             raise ConfigError(
                 f"plain HTTP on {host} would let anybody on the network in: listen on 127.0.0.1 behind a proxy "
@@ -152,7 +127,7 @@ class OpenADRServer:
         self.backend = Backend()
         self.clock: Clock = clock if clock is not None else SystemClock()
         store = open_store(database) if database is None or isinstance(database, str) else database
-        self._caller = Caller(f"vtn-{vtn_id}")
+        self._caller = Caller(handler_timeout.total_seconds())
         self._service = Service(
             store,
             self.clock,
@@ -161,20 +136,24 @@ class OpenADRServer:
             resend_after=resend_after,
         )
         self._provider = Provider(self._service, self._caller, self.clock)
-        self._misses = misses
-        self._presence = Presence(self.clock.now(), misses)
+        self._watch = Watch(self._service, self.backend, self._caller, self.clock, misses)
         conversation = Conversation(vtn_id, self._service, self._provider, self.backend, self._caller)
-        self._door = V2Door(conversation, heard=self._heard, limits=limits, leniency=leniency)
+        self._door = V2Door(conversation, heard=self._watch.heard, limits=limits, leniency=leniency)
         self.app = App(self._door, start=self.start, stop=self.stop, max_body=limits.max_bytes)
         self._http = HttpServer(self.app, host, port)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._starting = asyncio.Lock()
         self._started = False
         self._adopt(backend, handlers)
 
+    def __setattr__(self, name: str, value: object) -> None:
+        if name.startswith("on_") and name not in QUESTIONS:
+            raise ConfigError(f"there is no handler {name!r}: use one of {', '.join(QUESTIONS)}")
+        super().__setattr__(name, value)
+
     def _adopt(self, backend: object | None, handlers: dict[str, Callable[..., Any] | None]) -> None:
         for name in QUESTIONS:
-            if not isinstance(getattr(type(self), name), _Question):
+            if not isinstance(getattr(type(self), name), Question):
                 self.backend.set(name, getattr(self, name))  # a subclass has a method of that name
         if backend is not None:
             self.backend.adopt(backend)
@@ -193,30 +172,34 @@ class OpenADRServer:
                 self._started = True
 
     async def _begin(self) -> None:
-        await self._service.start()
-        self._presence = Presence(self.clock.now(), self._misses)
-        for registration in self._service.registrations:
-            if registration.registration_id is not None:
-                self._presence.watch(registration)
-        await self._provider.start()
-        self._spawn(self._keep_presence())
-        self._spawn(self._keep_events())
-        self._spawn(self._keep_reports())
+        try:
+            await self._service.start()
+            self._watch.start()
+            await self._provider.start()
+        except BaseException:  # whatever stopped it: nothing may stay open
+            await self._service.stop()
+            raise
+        self._spawn(keep_on(self._watch.look, self.clock, self._watch.step_s, "watching the VENs"))
+        self._spawn(keep_on(self._service.close_events, self.clock, 10.0, "putting away events that are over"))
+        self._spawn(keep_on(self._deliver_due, self.clock, 1.0, "delivering reports of the VTN"))
+
+    async def _deliver_due(self) -> None:
+        self._provider.deliver_due()
 
     async def stop(self) -> None:
         """End everything in order; what is in flight is finished. Safe to repeat."""
         await self._http.stop()
-        if not self._started:
-            return
-        self._started = False
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        with contextlib.suppress(OpenADRError):
-            await self._save_presence({})
-        await self._service.stop()
-        self._caller.close()
+        async with self._starting:
+            if not self._started:
+                return
+            self._started = False
+            tasks = list(self._tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._provider.stop()
+            await self._watch.stop()
+            await self._service.stop()
 
     async def serve(self) -> None:
         """Start and listen; returns as soon as VENs can connect (see `url`). End it with `stop`.
@@ -225,8 +208,12 @@ class OpenADRServer:
             TransportError: the address can't be listened on.
             StoreError: the database can't be opened.
         """
-        await self.start()
-        await self._http.start()
+        try:
+            await self.start()
+            await self._http.start()
+        except OpenADRError:
+            await self.stop()
+            raise
         log.info("VTN %s serves at %s", self.vtn_id, self.url)
 
     async def run(self) -> None:
@@ -251,80 +238,13 @@ class OpenADRServer:
 
     async def handle(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Answer one request without HTTP, as the in-memory transport needs it: status and body."""
-        from pyopenadr.vtn.doors.talk import Peer
-
         await self.start()
         return await self._door.handle(path, body, Peer())
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    # --- presence ---------------------------------------------------------------------------------------------------
-
-    def _heard(self, ven_id: str) -> None:
-        if not self._presence.is_watched(ven_id):
-            registration = self._service.registration(ven_id)
-            if registration is None:
-                return
-            self._presence.watch(registration)
-        change = self._presence.seen(ven_id, self.clock.now())
-        if change is not None:
-            self._spawn(self._announce(change))
-
-    async def _announce(self, change: Change) -> None:
-        try:
-            await self._save_presence({change.ven_id: change.online})
-        except OpenADRError:
-            log.exception("presence of VEN %s could not be saved", change.ven_id)
-        name = "on_ven_online" if change.online else "on_ven_offline"
-        log.info("VEN %s is %s", change.ven_id, "online" if change.online else "offline")
-        handler = self.backend.get(name)
-        if handler is not None:
-            try:
-                await self._caller.call(handler, change.ven_id)
-            except Exception:  # the user's code may raise anything; presence goes on
-                log.exception("%s(%r) failed", name, change.ven_id)
-
-    async def _save_presence(self, online: dict[str, bool]) -> None:
-        last_seen = self._presence.take_unsaved()
-        if not last_seen and not online:
-            return
-        try:
-            await self._service.note_presence(last_seen, online)
-        except OpenADRError:
-            self._presence.unsaved_again(last_seen)
-            raise
-
-    async def _keep_presence(self) -> None:
-        shortest = max(1.0, total_seconds(self._service.poll_frequency, self.clock.now()) / 2)
-        while True:
-            await self.clock.sleep(shortest)
-            for change in self._presence.gone(self.clock.now()):
-                if self._service.is_registered(change.ven_id):
-                    await self._announce(change)
-            try:
-                await self._save_presence({})
-            except OpenADRError:
-                log.exception("the times of VENs could not be saved; trying again later")
-
-    async def _keep_events(self) -> None:
-        while True:
-            await self.clock.sleep(10.0)
-            try:
-                await self._service.close_events()
-            except OpenADRError:
-                log.exception("events that are over could not be put away; trying again later")
-
-    async def _keep_reports(self) -> None:
-        while True:
-            try:
-                wait = await self._provider.deliver_due()
-            except OpenADRError:
-                log.exception("a report of the VTN could not be delivered; trying again later")
-                wait = 10.0
-            await self.clock.sleep(min(max(wait, 0.05), 1.0))
 
     # --- VENs -------------------------------------------------------------------------------------------------------
 
@@ -334,29 +254,41 @@ class OpenADRServer:
         return [
             msgspec.structs.replace(
                 registration,
-                online=self._presence.is_online(registration.ven_id),
-                last_seen=self._presence.last_seen(registration.ven_id) or registration.last_seen,
+                online=self._watch.is_online(registration.ven_id),
+                last_seen=self._watch.last_seen(registration),
             )
             for registration in self._service.registrations
         ]
 
     async def add_ven(self, ven_id: str, *, ven_name: str | None = None, profile: str = "2.0b") -> Registration:
-        """Register a VEN that has its IDs by other means than a registration message (2.0b rule 405; 2.0a)."""
+        """Register a VEN that has its IDs by other means than a registration message (2.0b rule 405; 2.0a).
+
+        One that is registered already stays so; say it at every start of your program.
+        """
+        if profile not in ("2.0a", "2.0b") or not ven_id:
+            raise ConfigError(f"a VEN needs an ID and a profile, 2.0a or 2.0b, not {ven_id!r} and {profile!r}")
         await self.start()
-        registration, _ = await self._service.register(
-            Application(ven_id=ven_id, ven_name=ven_name, profile=profile), ven_id=ven_id
-        )
-        return registration
+        return await self._service.admit(ven_id, ven_name, profile)
 
     async def cancel_registration(self, ven_id: str) -> None:
         """End a VEN's registration: it is told, and forgotten when it has answered (2.0b rule 407)."""
-        await self.start()
+        await self._started_with(ven_id)
         await self._service.request_cancellation(ven_id)
 
     async def request_reregistration(self, ven_id: str) -> None:
         """Ask a VEN to register again with its IDs."""
-        await self.start()
+        await self._started_with(ven_id)
         await self._service.request_reregistration(ven_id)
+
+    async def opts(self, ven_id: str) -> list[Opt]:
+        """What a VEN has said by EiOpt: its schedules in force (2.0b rule 203), and its word on events."""
+        await self.start()
+        return in_force(await self._service.store.list_opts(ven_id))
+
+    async def _started_with(self, ven_id: str) -> None:
+        await self.start()
+        if not self._service.is_registered(ven_id):
+            raise LocalProtocolError(f"VEN {ven_id!r} is not registered", code="463")
 
     # --- events -----------------------------------------------------------------------------------------------------
 
@@ -386,43 +318,16 @@ class OpenADRServer:
         """
         await self.start()
         if event is None:
-            event = self._make_event(start, intervals, signal_name, signal_type, fields)
+            event = make_event(start, intervals, signal_name, signal_type, fields, self._second())
         elif start is not None or intervals or fields:
             raise ConfigError("give a whole Event, or start and intervals, not both")
-        rules.check_event(event)
-        if await self._service.event(event.event_id) is not None:
-            raise LocalProtocolError(f"there is an event {event.event_id!r} already: change it with change_event")
-        recipients = tuple(ven_ids) if ven_ids is not None else event.target.ven_ids or None
-        await self._service.save_event(event, recipients)
+        check_event(event)
+        await self._service.add_event(event, recipients_of(event, ven_ids))
         return event
 
-    def _make_event(
-        self,
-        start: datetime | None,
-        intervals: Sequence[tuple[Duration, float]],
-        signal_name: str,
-        signal_type: str,
-        fields: dict[str, Any],
-    ) -> Event:
-        if start is None or not intervals:
-            raise ConfigError("an event needs start and intervals, for example intervals=[(timedelta(hours=1), 2)]")
-        signal = Signal(
-            signal_name=signal_name,
-            signal_type=signal_type,
-            signal_id="signal-1",
-            unit=fields.pop("unit", None),
-            intervals=tuple(Interval(duration, float(value)) for duration, value in intervals),
-        )
-        total: Duration = ZERO
-        for duration, _ in intervals:
-            if not isinstance(duration, timedelta) or not isinstance(total, timedelta):
-                raise ConfigError("add up months yourself: give a whole Event")
-            total += duration
-        known = {"event_id": secrets.token_hex(8), "market_context": "http://localhost/default", **fields}
-        try:
-            return Event(start=start, duration=total, signals=(signal,), created_date_time=self.clock.now(), **known)
-        except TypeError as error:
-            raise ConfigError(f"no such field of an event: {error}") from error
+    def _second(self) -> datetime:
+        """The present time as it is sent: whole seconds."""
+        return self.clock.now().replace(microsecond=0)
 
     async def change_event(self, event_id: str, **changes: Any) -> Event:
         """Publish a new version of an event: any field of `Event` by name (2.0b rules 5, 20).
@@ -435,23 +340,7 @@ class OpenADRServer:
             ModelError: the event would not be legal; the error names the rule.
         """
         await self.start()
-        stored = await self._service.event(event_id)
-        if stored is None or stored.closed:
-            raise LocalProtocolError(f"there is no open event {event_id!r}")
-        if stored.event.cancelled:
-            raise LocalProtocolError(f"event {event_id!r} is cancelled: make a new one")
-        try:
-            wanted = msgspec.structs.replace(stored.event, **changes)
-        except TypeError as error:
-            raise ConfigError(f"no such field of an event: {error}") from error
-        rules.check_event(wanted)
-        changed = rules.next_version(stored.event, wanted, self.clock.now())
-        if changed != stored.event:
-            recipients = stored.recipients
-            if recipients is not None and changed.target.ven_ids:
-                recipients = tuple(dict.fromkeys([*recipients, *changed.target.ven_ids]))
-            await self._service.save_event(changed, recipients)
-        return changed
+        return await self._service.change_event(event_id, lambda stored: changed_event(stored, changes, self._second()))
 
     async def cancel_event(self, event_id: str) -> Event:
         """Cancel an event; each VEN is told until it has acknowledged (2.0b rules 10, 52). Safe to repeat.
@@ -460,14 +349,10 @@ class OpenADRServer:
             LocalProtocolError: there is no such event.
         """
         await self.start()
-        stored = await self._service.event(event_id)
-        if stored is None or stored.closed:
-            raise LocalProtocolError(f"there is no open event {event_id!r}")
-        if stored.event.cancelled:
-            return stored.event
-        cancelled = rules.cancelled(stored.event, self.clock.now())
-        await self._service.save_event(cancelled, stored.recipients)
-        return cancelled
+        return await self._service.change_event(
+            event_id,
+            lambda stored: msgspec.structs.replace(stored, event=rules.cancelled(stored.event, self._second())),
+        )
 
     async def events(self, *, include_closed: bool = False) -> list[Event]:
         """The events that are open, or all there ever were."""
@@ -486,7 +371,7 @@ class OpenADRServer:
     async def capabilities(self, ven_id: str) -> list[Capability]:
         """What a VEN can report."""
         await self.start()
-        return await self._service.store.list_capabilities(ven_id, Source.VEN)
+        return await self._service.capabilities_of(ven_id)
 
     async def request_report(
         self,
@@ -494,7 +379,7 @@ class OpenADRServer:
         request: ReportRequest | None = None,
         *,
         report_specifier_id: str | None = None,
-        r_ids: Iterable[str] = (),
+        r_ids: Iterable[str] | None = None,
         granularity: Duration = ZERO,
         report_back_duration: Duration = ZERO,
         start: datetime | None = None,
@@ -508,43 +393,45 @@ class OpenADRServer:
         Raises:
             LocalProtocolError: the VEN is not registered, or has not offered that (2.0b rules 300, 317, 340).
         """
-        await self.start()
-        if not self._service.is_registered(ven_id):
-            raise LocalProtocolError(f"VEN {ven_id!r} is not registered", code="463")
-        offered = await self._service.store.list_capabilities(ven_id, Source.VEN)
+        await self._started_with(ven_id)
+        offered = await self._service.capabilities_of(ven_id)
         if request is None:
-            if report_specifier_id is None:
-                raise ConfigError("say which report: report_specifier_id, or METADATA for the list of reports")
-            chosen = tuple(r_ids) or _all_points(offered, report_specifier_id)
-            periodic = report_back_duration != ZERO
-            request = ReportRequest(
-                report_request_id=secrets.token_hex(8),
-                report_specifier_id=report_specifier_id,
-                r_ids=chosen,
+            request = make_request(
+                offered,
+                report_specifier_id,
+                r_ids,
+                self._second(),
                 granularity=granularity,
                 report_back_duration=report_back_duration,
-                start=start or (self.clock.now().replace(microsecond=0) if periodic else None),
+                start=start,
                 duration=duration,
             )
-        live = [s.request.report_request_id for s in await self._service.store.list_requests(ven_id, Source.VEN)]
-        rules.check_request(request, offered, live)
+        live = [s.request.report_request_id for s in await self.report_requests(ven_id)]
+        try:
+            rules.check_request(request, offered, live)
+        except ProtocolError as error:
+            raise LocalProtocolError(f"VEN {ven_id!r} can't do that: {error}", code=error.code) from error
+        bridge.lower_request(request)
         await self._service.request_reports(ven_id, [request])
         return request
 
     async def report_requests(self, ven_id: str) -> list[StoredRequest]:
         """The reports that a VEN has been asked for, and whether it has confirmed."""
         await self.start()
-        return await self._service.store.list_requests(ven_id, Source.VEN)
+        return await self._service.requests_to(ven_id)
 
     async def cancel_report(self, ven_id: str, report_request_id: str, *, one_more: bool = False) -> None:
         """Have a VEN stop a report, after one more if `one_more` (2.0b rules 335, 345)."""
-        await self.start()
+        await self._started_with(ven_id)
         await self._service.cancel_reports(ven_id, [report_request_id], one_more=one_more)
 
     async def readings(self, ven_id: str, **filters: Any) -> list[StoredReading]:
         """The readings of a VEN, by time; filters as in `pyopenadr.store.port.Store.list_readings`."""
         await self.start()
-        return await self._service.store.list_readings(ven_id, **filters)
+        try:
+            return await self._service.store.list_readings(ven_id, **filters)
+        except TypeError as error:
+            raise ConfigError(f"no such filter of readings: {error}") from error
 
     def add_report(
         self,
@@ -558,22 +445,41 @@ class OpenADRServer:
         """Offer a report of the VTN's own to every VEN.
 
         `source(request)` is asked whenever a report is due and returns Readings, or a mapping of rID to number.
-        Without one, use `publish_report`.
+        Without one, use `publish_report`. VENs that are registered are told of the new report.
+
+        Raises:
+            ConfigError, ModelError: there is one with that ID, or it can't be written in 2.0b.
         """
         capability = Capability(
             report_specifier_id=report_specifier_id,
             report_name=report_name,
             duration=duration,
             points=tuple(points),
-            created_date_time=self.clock.now(),
+            created_date_time=self._second(),
         )
         self._provider.add(capability, source)
+        if self._started:
+            self._spawn(self._announce_reports())
         return capability
+
+    async def _announce_reports(self) -> None:
+        try:
+            await self._provider.announce()
+        except OpenADRError:
+            log.exception("not all VENs could be told of the new report; they will be at the next start")
 
     async def publish_report(self, report_specifier_id: str, readings: Iterable[Reading]) -> int:
         """Deliver readings to every VEN that has asked for that report. Returns how many requests were served."""
         await self.start()
         return await self._provider.publish(report_specifier_id, tuple(readings))
+
+
+def _check_times(poll_frequency: Duration, **times: timedelta) -> None:
+    if isinstance(poll_frequency, timedelta) and poll_frequency.microseconds:
+        raise ConfigError(f"poll_frequency must be in whole seconds, not {poll_frequency}: 2.0b has no parts of them")
+    for name, duration in {"poll_frequency": poll_frequency, **times}.items():
+        if not is_positive(duration):
+            raise ConfigError(f"{name} must be positive, not {duration}")
 
 
 def _is_loopback(host: str) -> bool:
@@ -583,17 +489,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _all_points(capabilities: Sequence[Capability], report_specifier_id: str) -> tuple[str, ...]:
-    if report_specifier_id == "METADATA":
-        return ("0",)
-    for capability in capabilities:
-        if capability.report_specifier_id == report_specifier_id:
-            return tuple(point.r_id for point in capability.points)
-    raise LocalProtocolError(
-        f"the VEN offers no report {report_specifier_id!r}; it offers "
-        f"{', '.join(c.report_specifier_id for c in capabilities) or 'none'}",
-        code="452",
-        rule="300",
-    )

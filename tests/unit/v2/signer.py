@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from lxml import etree
 
-from pyopenadr.v2.signature import SigningKey
+from pyopenadr.v2 import wire
+from pyopenadr.v2.signature import SigningKey, Trust, Verified, verify
 
 NOW = datetime(2030, 6, 1, 10, 0, 5, tzinfo=UTC)
 STAMP = "2030-06-01T10:00:00Z"
@@ -265,3 +266,21 @@ def raw_signature(key: PrivateKey, data: bytes, algorithm: hashes.HashAlgorithm)
 
 def seconds(number: float) -> timedelta:
     return timedelta(seconds=number)
+
+
+OBJECT = Reference("#oadrSignedObject")
+PROP = Reference("#prop")
+POLL = wire.OadrPoll(ven_id="ven-1")
+
+
+def check(
+    data: bytes, who: Identity | None = None, *, accept: Sequence[str] = (), leniency: Sequence[str] = ()
+) -> Verified:
+    trusted = Trust(certificates=[(who or ecc_ven()).der])
+    return verify(data, trusted=trusted, now=NOW, accept=accept, leniency=leniency)
+
+
+def part(root: etree._Element, path: str) -> etree._Element:
+    found = root.find(path, NAMESPACES)
+    assert found is not None
+    return found

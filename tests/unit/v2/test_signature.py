@@ -15,7 +15,7 @@ from lxml import etree
 
 from pyopenadr.errors import ConfigError, Malformed, ModelError, SchemaMismatch, SignatureInvalid
 from pyopenadr.v2 import Payload, decode, encode, wire
-from pyopenadr.v2.signature import SigningKey, Trust, fingerprint, legacy_fingerprint, sign, verify
+from pyopenadr.v2.signature import SWITCHES, SigningKey, Trust, fingerprint, legacy_fingerprint, sign, verify
 from tests.unit.v2.signer import (
     NAMESPACES,
     NOW,
@@ -434,3 +434,9 @@ def test_an_error_says_where() -> None:
     assert caught.value.path == "oadrPayload/Signature/SignedInfo/Reference[1]"
     assert caught.value.line == 1
     assert re.search("the digest of oadr:oadrSignedObject is wrong", caught.value.reason)
+
+
+def test_every_switch_is_explained() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "howto" / "signature.md").read_text("utf-8")
+    for name, meaning in SWITCHES.items():
+        assert f"| `{name}` | {meaning} |" in page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -13,11 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from lxml import etree
 
 from pyopenadr.errors import SignatureInvalid
-from pyopenadr.v2.xml import path_of
-
-if TYPE_CHECKING:
-    from lxml.etree import _Element as Element
-    from lxml.etree import _ElementTree as ElementTree
+from pyopenadr.v2.xml import Element, line_of, path_of
 
 __all__ = [
     "C14N",
@@ -104,10 +100,10 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 
 def invalid(message: str, element: Element) -> SignatureInvalid:
     """The error for an element of a signature, to be raised."""
-    return SignatureInvalid(message, path=path_of(element), line=element.sourceline)  # type: ignore[arg-type]
+    return SignatureInvalid(message, path=path_of(element), line=line_of(element))
 
 
-def canonical_form(element: Element | ElementTree, form: Canonical, *, with_comments: bool = False) -> bytes:
+def canonical_form(element: Element | etree._ElementTree, form: Canonical, *, with_comments: bool = False) -> bytes:
     """The canonical form of an element where it stands, with the namespaces that are in scope there.
 
     Raises:

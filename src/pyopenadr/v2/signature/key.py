@@ -94,7 +94,12 @@ class SigningKey:
     ) -> None:
         if weakness := describe_weakness(private_key):
             raise ConfigError(f"the private key is {weakness}")
-        if private_key.public_key() != certificate.public_key():
+        try:
+            public_key = certificate.public_key()
+            subject = escape(certificate.subject.rfc4514_string())
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise ConfigError(f"the certificate can't be used: {error}") from error
+        if private_key.public_key() != public_key:
             raise ConfigError(
                 "the private key does not belong to the certificate: give the two that were made together"
             )
@@ -104,7 +109,7 @@ class SigningKey:
         kind = "rsa" if isinstance(private_key, rsa.RSAPrivateKey) else "ecdsa"
         self.method = f"{MORE}{kind}-sha256"
         self.key_info = (
-            f"<ds:KeyInfo><ds:X509Data><ds:X509SubjectName>{escape(certificate.subject.rfc4514_string())}"
+            f"<ds:KeyInfo><ds:X509Data><ds:X509SubjectName>{subject}"
             f"</ds:X509SubjectName><ds:X509Certificate>{binascii.b2a_base64(self.certificate, newline=False).decode()}"
             "</ds:X509Certificate></ds:X509Data></ds:KeyInfo>"
         )

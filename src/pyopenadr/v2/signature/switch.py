@@ -31,7 +31,8 @@ class Accepted:
     def __init__(self, names: Iterable[str]) -> None:
         self._allowed = frozenset(names)
         self.used: list[str] = []
-        if unknown := sorted(self._allowed - SWITCHES.keys()):
+        if not self._allowed <= SWITCHES.keys():
+            unknown = sorted(self._allowed - SWITCHES.keys())
             raise ConfigError(f"no signature switch {', '.join(unknown)}: use {', '.join(SWITCHES)}")
 
     def allows(self, switch: str) -> bool:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 import msgspec
 from cryptography import x509
@@ -20,11 +20,8 @@ from pyopenadr.v2.profile import PREFIXES
 from pyopenadr.v2.signature.algorithm import PublicKey, describe_weakness, invalid
 from pyopenadr.v2.signature.key import PEM, certificate_der, fingerprint_text, load_certificate, public_key_der
 from pyopenadr.v2.signature.switch import Accepted
-from pyopenadr.v2.xml import children_of, text_of
+from pyopenadr.v2.xml import Element, children_of, text_of
 from pyopenadr.v2.xmldsig import BASE64
-
-if TYPE_CHECKING:
-    from lxml.etree import _Element as Element
 
 __all__ = ["Signer", "Trust", "signer_of"]
 
@@ -85,13 +82,18 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signer(NamedTuple):
-    """A key, also in DER form, with its certificate, its DER form, SHA-256 and time; none for a bare key."""
+    """A key, also in DER form, with its certificate, the DER form of that, SHA-256, fingerprint, subject and time.
+
+    These are empty for a bare public key.
+    """
 
     key: PublicKey
     spki: bytes
     certificate: x509.Certificate | None
     der: bytes
     digest: str
+    fingerprint: str
+    subject: str
     span: tuple[datetime, datetime] | None
 
 
@@ -127,8 +129,9 @@ def _load_public_key(data: bytes) -> PublicKey:
 
 def _load_authority(data: bytes) -> x509.Certificate:
     certificate = load_certificate(data)
-    subject = certificate.subject.rfc4514_string()
+    subject = "this"
     try:
+        subject = certificate.subject.rfc4514_string()
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
         usage = _extension(certificate, x509.KeyUsage)
     except (*_UNREADABLE, x509.ExtensionNotFound) as error:
@@ -151,20 +154,20 @@ def signer_of(key_info: Element | None, signature: Element, trusted: Trust, now:
     Raises:
         SignatureInvalid: it is not trusted, its certificate is not valid now, or it is not said which.
     """
-    certificates: list[Element] = []
-    key_value = None
-    if key_info is not None:
-        key_value = key_info.find(_KEY_VALUE)
-        certificates = [each for data in key_info.iterchildren(_X509_DATA) for each in data.iterchildren(_CERTIFICATE)]
+    parts = children_of(key_info) if key_info is not None else []
+    certificates = [
+        each for part in parts if part.tag == _X509_DATA for each in children_of(part) if each.tag == _CERTIFICATE
+    ]
     if len(certificates) > 1 and not accept.allows("certificate-chain"):
         _refuse(f"ds:KeyInfo holds {len(certificates)} certificates, not one", certificates[1], "certificate-chain")
     if certificates:
         signer = _by_certificate(certificates[0], trusted, now)
     else:
         where = key_info if key_info is not None else signature
+        key_value = next((part for part in parts if part.tag == _KEY_VALUE), None)
         signer = _without_certificate(key_value, where, trusted, accept)
-    if signer.certificate is not None and signer.span is not None and not signer.span[0] <= now <= signer.span[1]:
-        _refuse_time(signer.certificate, "certificate of the signer", now)
+    if signer.span is not None and not signer.span[0] <= now <= signer.span[1]:
+        _refuse_time(f"certificate of the signer ({signer.subject})", signer.span, now)
     return signer
 
 
@@ -187,8 +190,7 @@ def _by_certificate(element: Element, trusted: Trust, now: datetime) -> Signer:
         or signer.spki in trusted.public_keys
     )
     if not is_pinned:
-        assert signer.certificate is not None
-        _check_issuer(signer.certificate, element, trusted, now)
+        _check_issuer(signer, element, trusted, now)
     return signer
 
 
@@ -202,18 +204,20 @@ def _load_signer(der: bytes) -> Signer:
     try:
         certificate = x509.load_der_x509_certificate(der)
         key = certificate.public_key()
+        subject, span = certificate.subject.rfc4514_string(), _span(certificate)
     except _UNREADABLE as error:
         raise ValueError(f"it can't be read: {error}") from error
     if weakness := describe_weakness(key):
         raise ValueError(f"it is for {weakness}")
     assert isinstance(key, PublicKey)
     digest = hashlib.sha256(der).hexdigest().upper()
-    return Signer(key, public_key_der(key), certificate, der, digest, _span(certificate))
+    return Signer(key, public_key_der(key), certificate, der, digest, fingerprint_text(der), subject, span)
 
 
-def _check_issuer(certificate: x509.Certificate, element: Element, trusted: Trust, now: datetime) -> None:
+def _check_issuer(signer: Signer, element: Element, trusted: Trust, now: datetime) -> None:
     """Whether a trusted authority issued the certificate, to be used so, to one of the names."""
-    shown = fingerprint_text(certificate_der(certificate))
+    shown, certificate = signer.fingerprint, signer.certificate
+    assert certificate is not None
     try:
         algorithm = certificate.signature_hash_algorithm
         usage = _extension(certificate, x509.KeyUsage)
@@ -223,12 +227,13 @@ def _check_issuer(certificate: x509.Certificate, element: Element, trusted: Trus
     issuers = [each for each in _loaded(trusted.authorities) if _has_issued(each, certificate)]
     if not issuers:
         raise invalid(
-            f"the certificate {shown} ({certificate.subject.rfc4514_string()}) is not one that is trusted here: "
+            f"the certificate {shown} ({signer.subject}) is not one that is trusted here: "
             "if it is the peer's, give its fingerprint to this side",
             element,
         )
     if not any(start <= now <= end for start, end in map(_span, issuers)):
-        _refuse_time(issuers[0], "certificate of its authority", now)
+        subject = issuers[0].subject.rfc4514_string()
+        _refuse_time(f"certificate of its authority ({subject})", _span(issuers[0]), now)
     if not isinstance(algorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512):
         name = algorithm.name if algorithm is not None else "no known hash"
         raise invalid(f"the certificate {shown} is signed with {name}: have a new one issued, with SHA-256", element)
@@ -266,20 +271,16 @@ def _span(certificate: x509.Certificate) -> tuple[datetime, datetime]:
     return certificate.not_valid_before_utc, certificate.not_valid_after_utc
 
 
-def _refuse_time(certificate: x509.Certificate, what: str, now: datetime) -> NoReturn:
-    start, end = _span(certificate)
+def _refuse_time(what: str, span: tuple[datetime, datetime], now: datetime) -> NoReturn:
+    start, end = span
     trouble = f"expired at {end.isoformat()}" if now > end else f"is not valid before {start.isoformat()}"
-    raise SignatureInvalid(
-        f"the {what} ({certificate.subject.rfc4514_string()}) {trouble}: have a new one issued, or set the clock of "
-        "this side",
-        rule="516",
-    )
+    raise SignatureInvalid(f"the {what} {trouble}: have a new one issued, or set the clock of this side", rule="516")
 
 
 def _without_certificate(key_value: Element | None, where: Element, trusted: Trust, accept: Accepted) -> Signer:
     """The signer by a bare key in the message, or as the only one there could be."""
     known = [_load_signer(each) for each in trusted.certificates]
-    known += [Signer(_load_public_key(each), each, None, b"", "", None) for each in trusted.public_keys]
+    known += [Signer(_load_public_key(each), each, None, b"", "", "", "", None) for each in trusted.public_keys]
     if key_value is not None:
         if not accept.allows("key-value"):
             _refuse("ds:KeyInfo holds a key but no certificate", key_value, "key-value")

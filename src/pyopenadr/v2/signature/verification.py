@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import msgspec
 
@@ -31,16 +31,12 @@ from pyopenadr.v2.signature.algorithm import (
     invalid,
     verify_bytes,
 )
-from pyopenadr.v2.signature.key import fingerprint_text
 from pyopenadr.v2.signature.signing import LONGEST_NONCE
 from pyopenadr.v2.signature.switch import Accepted
 from pyopenadr.v2.signature.trust import Trust, signer_of
 from pyopenadr.v2.text import XML_SPACE, parse_date_time
-from pyopenadr.v2.xml import DEFAULT_LIMITS, Limits, children_of, name_of, parse, text_of
+from pyopenadr.v2.xml import DEFAULT_LIMITS, Element, Limits, children_of, name_of, parse, text_of
 from pyopenadr.v2.xmldsig import BASE64
-
-if TYPE_CHECKING:
-    from lxml.etree import _Element as Element
 
 __all__ = ["DEFAULT_WINDOW", "Verified", "verify"]
 
@@ -102,6 +98,8 @@ def verify(
     now = as_utc(now)
     accepted = Accepted(accept)
     root = parse(data, limits)
+    # lxml makes a new object of an element at every look, unless somebody keeps one.
+    kept = [each for child in root.iterchildren(_SIGNATURE) for each in child.iter()]
     payload = lift_root(root, limits=limits, leniency=leniency)
     parts = _parts_of(root, payload)
 
@@ -119,6 +117,7 @@ def verify(
     for reference in references:
         _check_digest(reference, data, limits)
     timestamp, nonce = _replay_protect(parts, now, window)
+    del kept
     return Verified(
         payload=payload,
         nonce=nonce,
@@ -126,7 +125,7 @@ def verify(
         expires=timestamp + window,
         public_key=signer.spki,
         certificate=signer.der or None,
-        fingerprint=fingerprint_text(signer.der) if signer.der else None,
+        fingerprint=signer.fingerprint or None,
         accepted=tuple(accepted.used),
     )
 

@@ -106,9 +106,7 @@ class Conversation(Talk):
                 return wire.OadrCanceledPartyRegistration(response=response, ven_id=ven_id)
             case wire.OadrRequestEvent():
                 # Its own requestID may not be empty (2.0b rule 41).
-                return wire.OadrDistributeEvent(
-                    response=response, request_id=self.service.new_id(), vtn_id=self.vtn_id
-                )
+                return wire.OadrDistributeEvent(response=response, request_id=self.service.new_id(), vtn_id=self.vtn_id)
             case wire.OadrRegisterReport():
                 return wire.OadrRegisteredReport(response=response, ven_id=ven_id)
             case wire.OadrCreateReport():
@@ -153,9 +151,10 @@ class Conversation(Talk):
 
     async def _admit_a(self, message: wire.Message) -> None:
         """2.0a has no registration: in a laboratory a VEN is known by asking."""
-        if isinstance(message, wire.OadrRequestEvent) and message.ven_id:
-            if not self.service.is_registered(message.ven_id):
-                await self.service.admit(message.ven_id, None, "2.0a")
+        if not isinstance(message, wire.OadrRequestEvent) or not message.ven_id:
+            return
+        if not self.service.is_registered(message.ven_id):
+            await self.service.admit(message.ven_id, None, "2.0a")
 
     async def _poll(self, message: wire.OadrPoll, peer: Peer) -> wire.Message:
         ven = self.ven(message.ven_id)

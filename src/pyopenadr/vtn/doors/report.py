@@ -107,9 +107,7 @@ class ReportTalk(Talk):
                 if isinstance(payload, wire.ReportPayload) and capability.point(payload.r_id) is None
             }
             if strange:
-                raise RemoteProtocolError(
-                    f"{what} has no rID {', '.join(sorted(strange))}", code="452", rule="304"
-                )
+                raise RemoteProtocolError(f"{what} has no rID {', '.join(sorted(strange))}", code="452", rule="304")
 
     async def _canceled_report(self, message: wire.OadrCanceledReport, peer: Peer) -> wire.Message:
         ven_id = self.ven(message.ven_id).registration.ven_id
@@ -229,5 +227,7 @@ def _requests_of(answer: object, capabilities: Sequence[Capability]) -> list[Rep
         try:
             rules.check_request(request, capabilities, ())
         except ProtocolError as error:
-            raise ProtocolError(f"on_register_report asks for what the VEN can't deliver: {error}", code="500") from error
+            raise ProtocolError(
+                f"on_register_report asks for what the VEN can't deliver: {error}", code="500"
+            ) from error
     return list(found)

@@ -162,7 +162,9 @@ class EventService(PartyService):
     async def due(self, ven: Ven, events: Sequence[Event] | None = None) -> Outgoing | list[Event] | None:
         """What to send to the VEN next: a message, all of its events that are listed, or nothing.
 
-        `events` stand in for those of `events_of` where the user has events of his own. The exchange of report capabilities comes first after a registration (2.0b rule 309); then events, because
+        `events` stand in for those of `events_of` where the user has events of his own.
+
+        The exchange of report capabilities comes first after a registration (2.0b rule 309); then events, because
         they are urgent; then whatever else waits. Each message is sent alone (rule 500).
         """
         async with self.changing(ven.registration.ven_id) as mailbox:
@@ -263,8 +265,7 @@ def _check_opt(opt: Opt, event: Event | None) -> None:
         raise RemoteProtocolError(f"opt {opt.opt_id!r} is about an event, so it has no marketContext", rule="206")
     if opt.modification_number != event.modification_number:
         raise RemoteProtocolError(
-            f"event {opt.event_id!r} has modificationNumber {event.modification_number}, "
-            f"not {opt.modification_number}",
+            f"event {opt.event_id!r} has modificationNumber {event.modification_number}, not {opt.modification_number}",
             code="450",
             rule="206",
         )

@@ -137,7 +137,9 @@ class PartyService:
             found = next((r for r in self.registrations if r.registration_id == registration_id), None)
             if found is None:
                 raise RemoteProtocolError(
-                    f"{registration_id!r} is no registrationID of this VTN: register without one", code="452", rule="400"
+                    f"{registration_id!r} is no registrationID of this VTN: register without one",
+                    code="452",
+                    rule="400",
                 )
             if ven_id not in (None, found.ven_id):
                 raise RemoteProtocolError(

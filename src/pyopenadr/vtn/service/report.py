@@ -42,7 +42,7 @@ class ReportService(PartyService):
         async with self.changing(ven_id) as mailbox:
             questions = mailbox.of_kind(CreateReports)
             ended = {r_id for item in mailbox.of_kind(CancelReports).values() for r_id in item.report_request_ids}
-            earlier = {s.request.report_request_id: s.request for s in await self._requests_to(ven_id)}
+            earlier = {s.request.report_request_id: s.request for s in await self.requests_to(ven_id)}
             for request in (request for question in questions.values() for request in question.requests):
                 if not (request.is_metadata and request.is_one_shot):  # which this message fulfils
                     earlier[request.report_request_id] = request
@@ -80,7 +80,8 @@ class ReportService(PartyService):
         """What a VEN can report."""
         return await self.store.list_capabilities(ven_id, Source.VEN)
 
-    async def _requests_to(self, ven_id: str) -> list[StoredRequest]:
+    async def requests_to(self, ven_id: str) -> list[StoredRequest]:
+        """The reports that a VEN has been asked for."""
         return await self.store.list_requests(ven_id, Source.VEN)
 
     async def confirm_requests(self, ven_id: str, request_id: str, pending: Sequence[str]) -> None:
@@ -96,11 +97,13 @@ class ReportService(PartyService):
             direct = mailbox.matching(CreateReports, request_id)
             if direct is not None and direct.item_id not in answered:
                 answered.append(direct.item_id)
-            kept = {stored.request.report_request_id: stored for stored in await self._requests_to(ven_id)}
+            kept = {stored.request.report_request_id: stored for stored in await self.requests_to(ven_id)}
             asked = [request for item_id in answered for request in questions[item_id].requests]
             fresh = self._as_stored((r for r in asked if r.report_request_id not in kept), confirmed=True)
             ids = {request.report_request_id for request in asked} | listed
-            known = [msgspec.structs.replace(s, confirmed=True) for i, s in kept.items() if i in ids and not s.confirmed]
+            known = [
+                msgspec.structs.replace(s, confirmed=True) for i, s in kept.items() if i in ids and not s.confirmed
+            ]
             if fresh or known:
                 await self.store.save_requests(ven_id, [*known, *fresh])
             await self.store.remove_outgoing(ven_id, answered)
@@ -116,7 +119,7 @@ class ReportService(PartyService):
             if direct is None:
                 return []
             asked = {request.report_request_id for request in mailbox.of_kind(CreateReports)[direct.item_id].requests}
-            confirmed = {s.request.report_request_id for s in await self._requests_to(ven_id) if s.confirmed}
+            confirmed = {s.request.report_request_id for s in await self.requests_to(ven_id) if s.confirmed}
             gone = sorted(asked - confirmed - set(pending))
             await self._end(ven_id, gone)
             await self.store.remove_outgoing(ven_id, [direct.item_id])
@@ -130,7 +133,7 @@ class ReportService(PartyService):
             if one_more:
                 last = [
                     msgspec.structs.replace(s, request=msgspec.structs.replace(s.request, report_back_duration=ZERO))
-                    for s in await self._requests_to(ven_id)
+                    for s in await self.requests_to(ven_id)
                     if s.request.report_request_id in report_request_ids
                 ]
                 await self.store.save_requests(ven_id, last, outgoing=[item])
@@ -139,9 +142,7 @@ class ReportService(PartyService):
             mailbox.add([item])
             await self._ask_no_more(ven_id, mailbox, report_request_ids)
 
-    async def _end(
-        self, ven_id: str, report_request_ids: Iterable[str], *, outgoing: Sequence[Outgoing] = ()
-    ) -> None:
+    async def _end(self, ven_id: str, report_request_ids: Iterable[str], *, outgoing: Sequence[Outgoing] = ()) -> None:
         ended = await self.store.delete_requests(ven_id, Source.VEN, report_request_ids, outgoing=outgoing)
         self._vens[ven_id].ended_requests.extend(ended)
 
@@ -149,7 +150,7 @@ class ReportService(PartyService):
         """Whether the VEN has been asked for such a report, now or lately."""
         if report_request_id in self._vens[ven_id].ended_requests:
             return True
-        return any(s.request.report_request_id == report_request_id for s in await self._requests_to(ven_id))
+        return any(s.request.report_request_id == report_request_id for s in await self.requests_to(ven_id))
 
     async def _ask_no_more(self, ven_id: str, mailbox: Mailbox, report_request_ids: Iterable[str]) -> None:
         """Take requests out of the questions that wait for the VEN."""
@@ -183,7 +184,7 @@ class ReportService(PartyService):
         """Reports have come: whoever delivers has the request, and one for a single report is fulfilled."""
         delivered = set(report_request_ids)
         async with self.changing(ven_id) as mailbox:
-            stored = [s for s in await self._requests_to(ven_id) if s.request.report_request_id in delivered]
+            stored = [s for s in await self.requests_to(ven_id) if s.request.report_request_id in delivered]
             over = [s.request.report_request_id for s in stored if s.request.is_one_shot]
             running = [s for s in stored if not s.request.is_one_shot and not s.confirmed]
             if running:
