@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import openleadr
 import xmlschema
@@ -21,7 +22,7 @@ def schema() -> etree.XMLSchema:
 
 
 @cache
-def reference() -> xmlschema.XMLSchema:
+def reference() -> Any:
     """The schema in the pure Python validator; slow, and used for its model of the schema too."""
     return xmlschema.XMLSchema(str(SCHEMA))
 
@@ -47,7 +48,9 @@ def why_not(data: bytes) -> str | None:
         return "not well-formed"
     if root.tag != f"{{{OADR}}}oadrPayload":
         return f"the root is {root.tag}"
-    return None if schema().validate(root) else str(schema().error_log[0].message)
+    if schema().validate(root):
+        return None
+    return str(schema().error_log.last_error)
 
 
 def is_valid_by_reference(data: bytes) -> bool:

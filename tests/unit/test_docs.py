@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import os
 import re
@@ -11,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -101,7 +101,9 @@ def test_the_commands_that_are_named_exist() -> None:
 @pytest.mark.parametrize("path", [path for path in PAGES_OF_TEXT if python_blocks(path)], ids=name_of)
 def test_python_compiles(path: Path) -> None:
     for number, block in enumerate(python_blocks(path), 1):
-        compile(block, f"{name_of(path)}, block {number}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        # As the body of a coroutine, because an example may be a part of one: with await, or return.
+        body = "async def example():\n" + textwrap.indent(block, "    ")
+        compile(body, f"{name_of(path)}, block {number}", "exec")
 
 
 def run_blocks(path: Path) -> dict[str, Any]:

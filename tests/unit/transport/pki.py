@@ -53,6 +53,9 @@ class Pki:
         path.write_bytes(data)
         return str(path)
 
+    def file_bytes(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
+
     def keep(self, name: str, issued: Issued) -> Files:
         return Files(
             self.file(f"{name}.pem", issued.certificate_pem),

@@ -40,6 +40,19 @@ RESPONSE = (
 )
 
 
+def target(**fields: Any) -> wire.EiTarget:
+    """A target; also one with values of wrong types."""
+    return wire.EiTarget(**fields)
+
+
+def signal_payload(value: Any) -> wire.SignalPayload:
+    return wire.SignalPayload(value=value)
+
+
+def unit(element: Any) -> wire.ItemBase:
+    return wire.ItemBase(element=element)
+
+
 def event(**fields: Any) -> wire.OadrEvent:
     """A SIMPLE event of one hour; `fields` replace those of any structure in it that has them."""
     parts: dict[str, Any] = {
@@ -56,12 +69,12 @@ def event(**fields: Any) -> wire.OadrEvent:
         "signal_id": "s1",
         "current_value": 0.0,
         "intervals": (wire.Interval(duration=HOUR, uid="0", payloads=(wire.SignalPayload(value=1.0),)),),
-        "target": wire.EiTarget(ven_id=("ven1",)),
+        "target": target(ven_id=("ven1",)),
         "response_required": "always",
         **fields,
     }
 
-    def build(cls: type[wire.Wire], **more: Any) -> Any:
+    def build(cls: Any, **more: Any) -> Any:
         return cls(
             **{name: parts[name] for name in cls.__struct_fields__ if name in parts and name not in more}, **more
         )
@@ -138,7 +151,7 @@ def test_rare_namespaces_are_declared_where_they_are_needed() -> None:
     plain = encode(distribute(event()))
     assert b"xmlns:power=" not in plain
     assert b"xmlns:gml=" not in plain
-    target = wire.EiTarget(end_device_asset=("Thermostat",))
+    target = target(end_device_asset=("Thermostat",))
     assert b"xmlns:power=" in encode(distribute(event(target=target)))
 
 
@@ -347,7 +360,7 @@ ONE = wire.Interval(duration=HOUR, uid="0", payloads=(wire.SignalPayload(value=1
         ({"current_value": None}, "events[0]/event_signals[0]/current_value"),
         ({"signal_type": "x-loadControlSetpoint"}, "events[0]/event_signals[0]/signal_type"),
         ({"item_base": wire.ItemBase(element="voltage")}, "events[0]/event_signals[0]/item_base"),
-        ({"target": wire.EiTarget(group_name=("g",))}, "events[0]/target/group_name"),
+        ({"target": target(group_name=("g",))}, "events[0]/target/group_name"),
         (
             {"intervals": (msgspec.structs.replace(ONE, payloads=ONE.payloads * 2),)},
             "events[0]/event_signals[0]/intervals[0]/payloads",
@@ -389,8 +402,9 @@ def test_the_a_profile_has_no_signatures_and_few_messages() -> None:
         encode(Payload(message=distribute(), profile="2.0a", object_id="a"))
     with pytest.raises(SchemaMismatch, match=r"OadrPoll is no message of profile 2\.0a"):
         encode(wire.OadrPoll(ven_id="v"), profile="2.0a")
-    with pytest.raises(SchemaMismatch, match="no profile '3.0'"):
-        encode(wire.OadrPoll(ven_id="v"), profile="3.0")  # type: ignore[arg-type]
+    unknown: Any = "3.0"
+    with pytest.raises(SchemaMismatch, match="there is no profile"):
+        encode(wire.OadrPoll(ven_id="v"), profile=unknown)
 
 
 @pytest.mark.parametrize("cut", ["<ei:currentValue>", "<ei:x-eiNotification>", "<xcal:uid>"])
@@ -399,7 +413,7 @@ def test_what_the_a_profile_requires(cut: str) -> None:
     end = cut.replace("<", "</")
     start = text.index(cut)
     data = text[:start] + text[text.index(end) + len(end) :]
-    with pytest.raises(SchemaMismatch, match="is missing|must stand|not allowed here"):
+    with pytest.raises(SchemaMismatch, match=r"is missing|must stand|not allowed here"):
         decode(data.encode())
 
 
@@ -527,7 +541,7 @@ AREA = wire.FeatureCollection(id="a", polygon_id="b", pos_list=(52.1, 4.3))
 
 
 def test_ids_must_be_unique() -> None:
-    message = distribute(event(target=wire.EiTarget(service_area=(AREA,))))
+    message = distribute(event(target=target(service_area=(AREA,))))
     data = encode(Payload(message=message, object_id="c"))
     assert is_valid(data)
     assert decode(data).message == message
@@ -537,7 +551,7 @@ def test_ids_must_be_unique() -> None:
         with pytest.raises(SchemaMismatch, match="Id 'a' stands twice"):
             decode(changed)
     for object_id, area in (("a", AREA), (None, msgspec.structs.replace(AREA, polygon_id="a"))):
-        again = distribute(event(target=wire.EiTarget(service_area=(area,))))
+        again = distribute(event(target=target(service_area=(area,))))
         with pytest.raises(SchemaMismatch, match="Ids must be unique in a document: a"):
             encode(Payload(message=again, object_id=object_id))
 
@@ -598,25 +612,25 @@ STATUS = wire.ResourceStatus(online=True, manual_override=False)
             "SignalPayload",
         ),
         (
-            {"intervals": (msgspec.structs.replace(ONE, payloads=(wire.SignalPayload(value=None),)),)},
+            {"intervals": (msgspec.structs.replace(ONE, payloads=(signal_payload(None),)),)},
             "event_signals[0]/intervals[0]/payloads[0]/value",
             "float",
-        ),  # type: ignore[arg-type]
+        ),
         ({"target": None}, "target", "missing"),
-        ({"target": wire.EiTarget(ven_id="ven1")}, "target/ven_id", "tuple"),  # type: ignore[arg-type]
-        ({"target": wire.EiTarget(ven_id=(None,))}, "target/ven_id[0]", "missing|nothing"),  # type: ignore[arg-type]
-        ({"target": wire.EiTarget(ven_id=None)}, "target/ven_id", "tuple"),  # type: ignore[arg-type]
-        ({"target": wire.EiTarget(pnode=(1,))}, "target/pnode[0]", "int"),  # type: ignore[arg-type]
+        ({"target": target(ven_id="ven1")}, "target/ven_id", "tuple"),
+        ({"target": target(ven_id=(None,))}, "target/ven_id[0]", "missing|nothing"),
+        ({"target": target(ven_id=None)}, "target/ven_id", "tuple"),
+        ({"target": target(pnode=(1,))}, "target/pnode[0]", "int"),
         (
-            {"target": wire.EiTarget(service_area=(msgspec.structs.replace(AREA, id="1"),))},
+            {"target": target(service_area=(msgspec.structs.replace(AREA, id="1"),))},
             "target/service_area[0]/id",
             "XML name",
         ),
         (
-            {"target": wire.EiTarget(service_area=(msgspec.structs.replace(AREA, pos_list=None),))},
+            {"target": target(service_area=(msgspec.structs.replace(AREA, **{"pos_list": None}),))},
             "target/service_area[0]/pos_list",
             "missing",
-        ),  # type: ignore[arg-type]
+        ),
         ({"response_required": "Always"}, "response_required", "always, never"),
         ({"item_base": wire.ItemBase(element="joule")}, "event_signals[0]/item_base", "voltage"),
         (
@@ -647,7 +661,7 @@ STATUS = wire.ResourceStatus(online=True, manual_override=False)
             "voltage has none",
         ),
         ({"item_base": STATUS}, "event_signals[0]/item_base", "ResourceStatus"),
-        ({"item_base": wire.ItemBase(element=["voltage"])}, "event_signals[0]/item_base", "voltage"),  # type: ignore[arg-type]
+        ({"item_base": unit(["voltage"])}, "event_signals[0]/item_base", "voltage"),
     ],
 )
 def test_what_can_not_be_written(fields: dict[str, Any], path: str, reason: str) -> None:
@@ -685,10 +699,8 @@ def test_no_list_and_an_empty_list_are_different_things() -> None:
 
 
 def test_lists_are_as_good_as_tuples() -> None:
-    assert encode(distribute(event(target=wire.EiTarget(ven_id=["ven1"])))) == encode(distribute(event()))  # type: ignore[arg-type]
-    assert encode(distribute(event(target=wire.EiTarget(ven_id=[])))) == encode(
-        distribute(event(target=wire.EiTarget()))
-    )  # type: ignore[arg-type]
+    assert encode(distribute(event(target=target(ven_id=["ven1"])))) == encode(distribute(event()))
+    assert encode(distribute(event(target=target(ven_id=[])))) == encode(distribute(event(target=target())))
 
 
 @pytest.mark.parametrize("thing", [None, 7, "x", wire.EiResponse(response_code="200", request_id=""), event()])

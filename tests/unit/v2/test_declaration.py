@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pytest
-from xmlschema.validators import XsdElement, XsdGroup
+from xmlschema.validators import XsdGroup
 
 from pyopenadr.v2 import wire
 from pyopenadr.v2.plan import Arm, Node, Shape, Slot, shape_of
@@ -17,7 +17,7 @@ from pyopenadr.v2.wire.declaration import declaration_of
 from tests.properties.oracle import reference
 
 
-def particles(group: XsdGroup) -> Iterator[Any]:
+def particles(group: Any) -> Iterator[Any]:
     for particle in group:
         if isinstance(particle, XsdGroup):
             yield from particles(particle)
@@ -25,7 +25,7 @@ def particles(group: XsdGroup) -> Iterator[Any]:
             yield particle
 
 
-def names(particle: XsdElement) -> list[str]:
+def names(particle: Any) -> list[str]:
     """The elements that may stand for a particle: itself, or the members of its substitution group."""
     head = reference().maps.elements.get(particle.name) if particle.ref is not None else None
     if head is None:
@@ -34,7 +34,7 @@ def names(particle: XsdElement) -> list[str]:
     return [member.name for member in members if not member.abstract and not member.type.abstract]
 
 
-def compare(node: Node, element: XsdElement, path: str, seen: set[str]) -> None:
+def compare(node: Node, element: Any, path: str, seen: set[str]) -> None:
     """Slot by slot with the schema's content model."""
     expected = list(particles(element.type.content))
     assert len(node.slots) == len(expected), path
@@ -49,7 +49,7 @@ def compare(node: Node, element: XsdElement, path: str, seen: set[str]) -> None:
             compare_arm(slot, arm, declared, here, seen)
 
 
-def compare_arm(slot: Slot, arm: Arm, element: XsdElement, path: str, seen: set[str]) -> None:
+def compare_arm(slot: Slot, arm: Arm, element: Any, path: str, seen: set[str]) -> None:
     content = arm.content
     if isinstance(content, Kind):
         assert element.type.is_simple() or element.type.has_simple_content(), path
@@ -63,7 +63,7 @@ def compare_arm(slot: Slot, arm: Arm, element: XsdElement, path: str, seen: set[
             compare(content.node if isinstance(content, Shape) else content, element, path, seen)
 
 
-def compare_kind(kind: Kind, element: XsdElement, path: str) -> None:
+def compare_kind(kind: Kind, element: Any, path: str) -> None:
     if element.fixed is not None:
         assert (kind.name, kind.parse("")) == ("fixed", element.fixed), path
         return

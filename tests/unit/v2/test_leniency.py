@@ -147,7 +147,7 @@ def bare(data: bytes) -> bytes:
 
 def test_a_bare_root() -> None:
     data = bare(vector("11"))
-    with pytest.raises(SchemaMismatch, match="no OpenADR 2.0 document"):
+    with pytest.raises(SchemaMismatch, match="is no OpenADR"):
         decode(data, leniency=set(RULES) - {"bare-root"})
     payload = decode(data, leniency=["bare-root"])
     assert payload.message == decode(vector("11")).message

@@ -101,7 +101,7 @@ REFUSED: list[tuple[Kind, str]] = [
     *((text.BOOLEAN, wrong) for wrong in ("", "True", "yes", "2")),
     *((text.UNSIGNED_INT, wrong) for wrong in ("", "-1", "4294967296", "1.0", "٣", "1 2")),
     *((text.CONFIDENCE, wrong) for wrong in ("101", "-1")),
-    *((text.RESPONSE_CODE, wrong) for wrong in ("20", "2000", " 200", "２００", "200\n")),
+    *((text.RESPONSE_CODE, wrong) for wrong in ("20", "2000", " 200", "\uff12\uff10\uff10", "200\n")),
     *((text.ANY_URI, wrong) for wrong in ("%", "http://[", ":", "1:2", "http://h:port/", "//h:80:1", "a[b")),
     *((text.ID, wrong) for wrong in ("", "1a", "a:b", "a b", "-a")),
     *((OPT, wrong) for wrong in ("", "optin", "x-own")),

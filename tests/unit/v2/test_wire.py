@@ -24,7 +24,8 @@ def test_values_are_immutable_and_comparable() -> None:
         POLL.ven_id = "other"  # type: ignore[misc]
     assert wire.OadrPoll(ven_id="ven1") == POLL
     assert wire.OadrPoll(ven_id="ven2") != POLL
-    assert wire.OadrRequestReregistration(ven_id="ven1") != POLL
+    other: object = wire.OadrRequestReregistration(ven_id="ven1")
+    assert other != POLL
     assert hash(POLL) == hash(wire.OadrPoll(ven_id="ven1"))
     assert len({decode(vector("21")).message, decode(vector("21")).message}) == 1
 
