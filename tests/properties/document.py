@@ -269,7 +269,7 @@ def _swap(random: Random, chosen: etree._Element, elements: list[etree._Element]
 
 def _move(random: Random, chosen: etree._Element, elements: list[etree._Element]) -> str:
     targets = [element for element in elements if not _is_opaque(element) and not _within(element, chosen)]
-    target = random.choice(targets)
+    target = random.choice(targets or list(chosen.iterancestors()))
     target.insert(random.randint(0, len(target)), _detached(chosen))
     return f"moved into {target.tag}"
 

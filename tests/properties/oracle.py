@@ -50,7 +50,8 @@ def why_not(data: bytes) -> str | None:
         return f"the root is {root.tag}"
     if schema().validate(root):
         return None
-    return str(schema().error_log.last_error)
+    log: Any = schema().error_log
+    return str(log.last_error)
 
 
 def is_valid_by_reference(data: bytes) -> bool:

@@ -92,8 +92,8 @@ def explain_tls_error(error: BaseException) -> str:
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_code"):
-            reason = _WE_REFUSE.get(cause.verify_code, f"{cause.verify_message}; look at it with the other side")
-            return f"we refused the other side's certificate: {reason}"
+            why = _WE_REFUSE.get(cause.verify_code, f"{cause.verify_message}; look at it with the other side")
+            return f"we refused the other side's certificate: {why}"
     for cause in causes:
         # aiohttp has errors of the same kind without a reason, around the real one.
         reason = getattr(cause, "reason", None)

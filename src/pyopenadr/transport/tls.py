@@ -230,7 +230,7 @@ def _load_own(context: ssl.SSLContext, cert: FilePath, key: FilePath | None, pas
 
 def _own_wrong(error: ssl.SSLError, cert: str, key: str, is_encrypted: bool) -> str:
     match error.reason:
-        case "KEY_VALUES_MISMATCH" | "KEY_TYPE_MISMATCH":
+        case "KEY_VALUES_MISMATCH" | "KEY_TYPE_MISMATCH" | "NO_CERTIFICATE_ASSIGNED":  # the last: of another family
             return f"the private key in {key} does not belong to the certificate in {cert}: give the key made for it"
         case "EE_KEY_TOO_SMALL" | "CA_KEY_TOO_SMALL":
             return f"a key in {cert} is too weak for TLS: get a certificate for RSA 2048 or P-256"

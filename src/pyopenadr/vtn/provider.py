@@ -6,12 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import Any
 
 import msgspec
 
 from pyopenadr.clock import Clock
-from pyopenadr.errors import ConfigError, OpenADRError
+from pyopenadr.errors import ConfigError, ModelError, OpenADRError
 from pyopenadr.model import Capability, Reading, Report, ReportRequest
 from pyopenadr.model.time import Duration, add, is_zero
 from pyopenadr.store.port import StoredRequest
@@ -135,14 +136,12 @@ class Provider:
     async def take(self, ven_id: str, requests: Sequence[StoredRequest]) -> None:
         """Begin to serve a VEN's requests: those for a single report at once, the others when they are due."""
         at_once = set()
-        waiting = await self._service.waiting_reports(ven_id)
         for stored in requests:
             request = stored.request
             if not self.offers(request):
                 continue
             if request.is_one_shot:
-                if request.report_request_id not in waiting:  # a repeated request gets no second report
-                    at_once.add(self._spawn(self._try(ven_id, request, last=True)))
+                at_once.add(self._spawn(self._try(ven_id, request, last=True)))
             elif request.report_specifier_id in self._sources:
                 self._plan(ven_id, stored)
         if at_once:
@@ -263,7 +262,10 @@ class Provider:
         await self._service.deliver_report(ven_id, request, report, last=last)
 
     def _check(self, capability: Capability, readings: Sequence[Reading]) -> None:
-        """Whether the readings can be written."""
+        """Whether the readings can be kept and written."""
+        for reading in readings:
+            if isinstance(reading.value, float | int) and not isfinite(reading.value):
+                raise ModelError(f"rID {reading.r_id!r}: {reading.value} is no value; give it a quality instead")
         request = ReportRequest(report_request_id="0", report_specifier_id=capability.report_specifier_id, r_ids=())
         report = bridge.lower_readings(
             request, capability.report_name, readings, created=self._clock.now().replace(microsecond=0)

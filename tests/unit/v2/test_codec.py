@@ -49,6 +49,10 @@ def signal_payload(value: Any) -> wire.SignalPayload:
     return wire.SignalPayload(value=value)
 
 
+def area(pos_list: Any) -> wire.FeatureCollection:
+    return wire.FeatureCollection(pos_list=pos_list)
+
+
 def unit(element: Any) -> wire.ItemBase:
     return wire.ItemBase(element=element)
 
@@ -151,8 +155,8 @@ def test_rare_namespaces_are_declared_where_they_are_needed() -> None:
     plain = encode(distribute(event()))
     assert b"xmlns:power=" not in plain
     assert b"xmlns:gml=" not in plain
-    target = target(end_device_asset=("Thermostat",))
-    assert b"xmlns:power=" in encode(distribute(event(target=target)))
+    assets = target(end_device_asset=("Thermostat",))
+    assert b"xmlns:power=" in encode(distribute(event(target=assets)))
 
 
 def test_the_id_of_the_signed_object() -> None:
@@ -627,7 +631,7 @@ STATUS = wire.ResourceStatus(online=True, manual_override=False)
             "XML name",
         ),
         (
-            {"target": target(service_area=(msgspec.structs.replace(AREA, **{"pos_list": None}),))},
+            {"target": target(service_area=(area(None),))},
             "target/service_area[0]/pos_list",
             "missing",
         ),

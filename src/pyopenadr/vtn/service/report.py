@@ -232,13 +232,15 @@ class ReportService(PartyService):
     async def take_requests(self, ven_id: str, requests: Sequence[ReportRequest]) -> list[StoredRequest]:
         """Keep what a VEN wants of our reports; a question for the list of them (METADATA) is answered by a message.
 
-        Returns the requests as kept.
+        Returns the requests as kept; one to which the only report waits already is a repetition, and is not.
         """
         now = self.clock.now()
+        async with self.changing(ven_id) as mailbox:
+            served = [item.request for item in mailbox.of_kind(UpdateReport).values()]
         stored = [
             StoredRequest(request=request, source=Source.VTN, requested_at=now, confirmed=True)
             for request in requests
-            if not request.is_metadata
+            if not request.is_metadata and not (request.is_one_shot and request in served)
         ]
         await self.store.save_requests(ven_id, stored)
         ids = [request.report_request_id for request in requests if request.is_metadata]
@@ -249,11 +251,6 @@ class ReportService(PartyService):
         """A VEN wants some of our reports no more. Returns the IDs that it had not asked for."""
         known = await self.store.delete_requests(ven_id, Source.VTN, report_request_ids)
         return [r_id for r_id in report_request_ids if r_id not in known]
-
-    async def waiting_reports(self, ven_id: str) -> set[str]:
-        """The requests to which a report of ours waits for the VEN."""
-        async with self.changing(ven_id) as mailbox:
-            return {item.request.report_request_id for item in mailbox.of_kind(UpdateReport).values()}
 
     async def deliver_report(self, ven_id: str, request: ReportRequest, report: Report, *, last: bool = False) -> None:
         """Have a report of ours wait for the VEN that asked for it; a one-shot or `last` one fulfils the request.
