@@ -27,7 +27,7 @@ def main(names: Sequence[str]) -> int:
     for name in names or parts():
         part = importlib.import_module(f"bench.{name}")
         rows = part.run()
-        show(part.__doc__.splitlines()[0], rows)
+        show(str(part.__doc__).splitlines()[0], rows)
         print(f"kept in bench/results/{keep(name, rows, part.PACKAGES).name}")
         missed += sum(row.ratio < row.target for row in rows)
     return 1 if missed else 0

@@ -129,7 +129,8 @@ def keep(part: str, rows: Sequence[Row], packages: Sequence[str]) -> Path:
         "packages": {package: version(package) for package in packages},
         "machine": {"system": platform.system(), "architecture": platform.machine(), "processor": _processor()},
         "rows": [
-            {**msgspec.structs.asdict(row), "ratio": round(row.ratio, 2), "met": row.ratio >= row.target} for row in rows
+            {**msgspec.structs.asdict(row), "ratio": round(row.ratio, 2), "met": row.ratio >= row.target}
+            for row in rows
         ],
     }
     text = json.dumps(kept, indent=2, ensure_ascii=False, default=str)

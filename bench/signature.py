@@ -2,39 +2,24 @@
 
 openleadr reads its key from PEM text for each message; pyopenadr loads it once, and remembers the certificates that it
 has read, as a server does that hears from the same VENs again and again. Both verify the same message, by openleadr.
-
-python -m bench.signature
 """
 
 from __future__ import annotations
 
-import timeit
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from openleadr import messaging
 
+from bench.measure import Row, compare
 from pyopenadr.v2 import wire
 from pyopenadr.v2.signature import SigningKey, Trust, sign, verify
 
-__all__ = ["Row", "run"]
+__all__ = ["PACKAGES", "run"]
 
-
-class Row(NamedTuple):
-    """One thing that both do: microseconds for each, the best of several rounds."""
-
-    name: str
-    ours_us: float
-    theirs_us: float
-
-    @property
-    def times(self) -> float:
-        """How many times faster ours is."""
-        return self.theirs_us / self.ours_us
+PACKAGES = ("cryptography", "lxml", "openleadr", "pyopenadr", "signxml")
 
 
 def _identity(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> tuple[bytes, bytes]:
@@ -50,10 +35,6 @@ def _identity(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> tuple[byte
     return certificate.public_bytes(serialization.Encoding.PEM), key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _microseconds(function: Callable[[], object], number: int) -> float:
-    return min(timeit.repeat(function, number=number, repeat=5)) / number * 1e6
 
 
 def _rows(kind: str, certificate: bytes, private_key: bytes) -> list[Row]:
@@ -80,15 +61,17 @@ def _rows(kind: str, certificate: bytes, private_key: bytes) -> list[Row]:
     messaging.REPLAY_PROTECT_MAX_TIME_DELTA = timedelta(hours=1)
     try:
         return [
-            Row(
+            compare(
                 f"sign a poll, {kind}",
-                _microseconds(lambda: sign(message, key, now=now, nonce="8c5b1d0f3a6e49b7"), 200),
-                _microseconds(sign_theirs, 3),
+                lambda: sign(message, key, now=now, nonce="8c5b1d0f3a6e49b7"),
+                sign_theirs,
+                target=3,
             ),
-            Row(
+            compare(
                 f"decode and verify a poll, {kind}",
-                _microseconds(lambda: verify(data, trusted=trusted, now=now), 200),
-                _microseconds(verify_theirs, 50),
+                lambda: verify(data, trusted=trusted, now=now),
+                verify_theirs,
+                target=3,
             ),
         ]
     finally:
@@ -96,13 +79,6 @@ def _rows(kind: str, certificate: bytes, private_key: bytes) -> list[Row]:
 
 
 def run() -> list[Row]:
-    """Measure, print a line for each row, and give the rows."""
+    """Measure with both kinds of key."""
     rows = _rows("RSA", *_identity(rsa.generate_private_key(65537, 2048)))
-    rows += _rows("P-256", *_identity(ec.generate_private_key(ec.SECP256R1())))
-    for row in rows:
-        print(f"{row.name:32} {row.ours_us:9.0f} µs   openleadr {row.theirs_us:9.0f} µs   {row.times:6.1f} times")
-    return rows
-
-
-if __name__ == "__main__":
-    run()
+    return rows + _rows("P-256", *_identity(ec.generate_private_key(ec.SECP256R1())))

@@ -28,6 +28,7 @@ _GRACE_S = 5
 _MOST_HEAD_BYTES = 64 * 1024
 _HEAD_TIMEOUT_S = 30.0
 """How large the headers of a request may be, and how long they may take to arrive."""
+
 _SHORT: Mapping[str, str] = MappingProxyType(
     {  # RFC 4514
         "commonName": "CN",
@@ -77,7 +78,7 @@ class HttpServer:
         return f"{'http' if self._tls is None else 'https'}://{host}:{self._port}"
 
     async def start(self) -> None:
-        """Bind the socket and serve. The files of `tls` are read now, so stop and start takes new ones.
+        """Bind the socket and serve; nothing, if it serves already. The files of `tls` are read now, so stop and start takes new ones.
 
         Raises:
             ConfigError: uvicorn is not installed or not one that can be used, or `tls` is wrong.
@@ -92,12 +93,13 @@ class HttpServer:
         context = server_context(self._tls) if self._tls is not None else None
         config = uvicorn.Config(
             self._app,
-            http=_certificate_protocol() if context is not None else "auto",
+            http=_protocol(with_certificates=context is not None),
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_GRACE_S,
             backlog=_BACKLOG,
             ws="none",
             proxy_headers=False,
@@ -159,19 +161,67 @@ class HttpServer:
             await asyncio.shield(self._task)
 
 
-def _certificate_protocol() -> type[asyncio.Protocol]:
-    """uvicorn's protocol for httptools, with the client's certificate in each scope."""
+def _protocol(*, with_certificates: bool) -> Any:
+    """uvicorn's protocol for httptools, with bounds for what it leaves unbounded: size and time of a request's head.
+
+    With certificates, that of the client is in each scope. Without httptools uvicorn uses h11, which has bounds of its
+    own but can't do that.
+    """
     try:
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
     except ImportError as error:
-        raise ConfigError("a server with TLS needs httptools: pip install 'pyopenadr[vtn]'") from error
-    if not all(callable(getattr(HttpToolsProtocol, name, None)) for name in ("connection_made", "on_message_begin")):
+        if with_certificates:
+            raise ConfigError("a server with TLS needs httptools: pip install 'pyopenadr[vtn]'") from error
+        return "auto"
+    needed = ("connection_made", "on_message_begin", "on_headers_complete", "send_400_response")
+    if not all(callable(getattr(HttpToolsProtocol, name, None)) for name in needed):
         raise ConfigError(
-            "the uvicorn that is installed can't hand clients' certificates on: install one that pyopenadr knows "
+            "the uvicorn that is installed is not one that pyopenadr knows: install one that it does "
             "(pip install 'pyopenadr[vtn]')"
         )
 
-    class CertificateProtocol(HttpToolsProtocol):
+    class BoundedProtocol(HttpToolsProtocol):
+        """One connection. `_head` counts the bytes received while the headers of a request are not complete."""
+
+        _head = 0
+        _in_head = False
+        _alarm: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._await_head()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._end_head()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            if self._in_head:
+                self._head += len(data)
+            super().data_received(data)
+            if self._in_head and self._head > _MOST_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The headers are too long.")
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self._await_head()
+
+        def on_headers_complete(self) -> None:
+            self._end_head()
+            super().on_headers_complete()
+
+        def _await_head(self) -> None:
+            if not self._in_head:
+                self._in_head, self._head = True, 0
+                self._alarm = self.loop.call_later(_HEAD_TIMEOUT_S, self.timeout_keep_alive_handler)
+
+        def _end_head(self) -> None:
+            self._in_head = False
+            if self._alarm is not None:
+                self._alarm.cancel()
+                self._alarm = None
+
+    class CertificateProtocol(BoundedProtocol):
         """Looks at the certificate once per connection; it can't change within one."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -184,7 +234,7 @@ def _certificate_protocol() -> type[asyncio.Protocol]:
             if self._extensions is not None:
                 self.scope["extensions"] = self._extensions
 
-    return CertificateProtocol
+    return CertificateProtocol if with_certificates else BoundedProtocol
 
 
 def _shown(connection: ssl.SSLObject) -> dict[object, object] | None:
@@ -213,57 +263,3 @@ def _escaped(value: str) -> str:
     if text.startswith(("#", " ")):
         text = f"\\{text}"
     return f"{text[:-1]}\\ " if text.endswith(" ") and len(text) > 1 else text
-
-
-def _bounded_http() -> Any:
-    """uvicorn's HTTP protocol with bounds for what it leaves unbounded: size and time of a request's headers.
-
-    Without httptools uvicorn uses h11, which has bounds of its own.
-    """
-    try:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-    except ImportError:
-        return "auto"
-
-    class Protocol(HttpToolsProtocol):
-        """One connection. `_head` counts the bytes received while the headers of a request are not complete."""
-
-        _head = 0
-        _in_head = True
-        _alarm: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._await_head()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._end_head()
-            super().connection_lost(exc)
-
-        def data_received(self, data: bytes) -> None:
-            if self._in_head:
-                self._head += len(data)
-            super().data_received(data)
-            if self._in_head and self._head > _MOST_HEAD_BYTES and not self.transport.is_closing():
-                self.send_400_response("The headers are too long.")
-
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            if not self._in_head:
-                self._await_head()
-
-        def on_headers_complete(self) -> None:
-            self._end_head()
-            super().on_headers_complete()
-
-        def _await_head(self) -> None:
-            self._in_head, self._head = True, 0
-            self._alarm = self.loop.call_later(_HEAD_TIMEOUT_S, self.timeout_keep_alive_handler)
-
-        def _end_head(self) -> None:
-            self._in_head = False
-            if self._alarm is not None:
-                self._alarm.cancel()
-                self._alarm = None
-
-    return Protocol

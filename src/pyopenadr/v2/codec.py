@@ -24,7 +24,7 @@ from pyopenadr.v2.leniency import Deviation
 from pyopenadr.v2.plan import shape_of
 from pyopenadr.v2.profile import PREFIXES, PROFILES, A, B, Profile, ProfileName
 from pyopenadr.v2.refusal import explain
-from pyopenadr.v2.text import ID, XML_SPACE, is_id
+from pyopenadr.v2.text import ID, XML_SPACE
 from pyopenadr.v2.wire.base import Message
 from pyopenadr.v2.xml import (
     COUNT_ATTRIBUTES,
@@ -116,25 +116,10 @@ def lift_root(
     lenient = leniency_rules.rules(leniency)
     if limits.max_depth < DEEPEST:
         check_depth(root, limits)
-    payload = _lift_plain(root) if profile != "2.0a" else None
-    return payload if payload is not None else _lift(root, profile, limits, lenient)
-
-
-def _lift_plain(root: etree._Element) -> Payload | None:
-    """The payload of the usual document, None if this is another: 2.0b in one piece, nothing around the message."""
-    if root.tag != _PAYLOAD or len(root) != 1 or root.text is not None or root.keys():
-        return None
-    holder = root[0]
-    if holder.tag != _SIGNED_OBJECT or len(holder) != 1 or holder.text is not None or holder.tail is not None:
-        return None
-    object_id = None
-    if identity := holder.keys():
-        object_id = holder.get(_ID)
-        if object_id is None or len(identity) > 1 or not is_id(object_id):
-            return None
-    cls = B.message_class(holder[0].tag)
-    message = quick.read(B, cls, holder[0]) if cls is not None else None
-    return Payload(message=message, object_id=object_id) if message is not None else None
+    plain = quick.read_document(root) if profile != "2.0a" else None
+    if plain is not None:
+        return Payload(message=plain[0], object_id=plain[1])
+    return _lift(root, profile, limits, lenient)
 
 
 def _lift(root: etree._Element, profile: ProfileName | None, limits: Limits, lenient: frozenset[str]) -> Payload:

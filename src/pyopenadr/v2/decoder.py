@@ -15,7 +15,18 @@ from pyopenadr.v2.leniency import Deviation
 from pyopenadr.v2.plan import Arm, Attribute, Node, Shape
 from pyopenadr.v2.text import XML_SPACE, Kind
 from pyopenadr.v2.wire.base import Opaque, Wire
-from pyopenadr.v2.xml import Element, Paths, children_of, line_of, name_of, nil_fault, opaque_text, path_of, text_of
+from pyopenadr.v2.xml import (
+    Element,
+    Paths,
+    children_of,
+    is_stray,
+    line_of,
+    name_of,
+    nil_fault,
+    opaque_text,
+    path_of,
+    text_of,
+)
 
 __all__ = ["Context", "read", "refuse"]
 
@@ -83,14 +94,14 @@ def _read_node(node: Node, element: Element, values: Values, ctx: Context) -> No
         values[attribute.field.name] = _read_attribute(attribute, element, ctx)
     for name in node.begun:
         values[name] = []
-    if _is_stray(element.text) and _read_direct_duration(node, element, values, ctx):
+    if is_stray(element.text) and _read_direct_duration(node, element, values, ctx):
         return
     if len(element) == 0 and _is_left_empty(node, element, ctx):
         return
     met: set[int] = set()
     last = -1
     for child in element:
-        if _is_stray(child.tail):
+        if is_stray(child.tail):
             _refuse_text(element, child.tail)
         entry = node.table.get(child.tag)
         if entry is None:
@@ -151,7 +162,7 @@ def _read_leaf(arm: Arm, kind: Kind, element: Element, ctx: Context) -> Any:
 
 
 def _read_opaque(content: Opaque, element: Element, ctx: Context) -> str:
-    if content.root is None and not len(element) and not element.keys() and not _is_stray(element.text):
+    if content.root is None and not len(element) and not element.keys() and not is_stray(element.text):
         return ""
     if fault := nil_fault(element, nillable=content.root is None):
         refuse(fault, element, expected="nothing of the kind", found="xsi:nil")
@@ -184,10 +195,6 @@ def _read_attribute(attribute: Attribute, element: Element, ctx: Context) -> Any
 def _short(error: ValueError) -> str:
     text = str(error)
     return text if len(text) <= 120 else f"{text[:119]}…"
-
-
-def _is_stray(text: str | None) -> bool:
-    return text is not None and text.strip(XML_SPACE) != ""
 
 
 def _refuse_text(element: Element, text: str | None) -> NoReturn:

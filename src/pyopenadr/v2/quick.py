@@ -16,16 +16,20 @@ from typing import Any
 from pyopenadr.v2.plan import Arm, Node, Shape, Slot, shape_of
 from pyopenadr.v2.profile import PROFILES, B, Profile
 from pyopenadr.v2.source import Source
-from pyopenadr.v2.text import STRING, XML_SPACE, Kind
+from pyopenadr.v2.text import STRING, XML_SPACE, Kind, is_id
 from pyopenadr.v2.wire.base import Message, Opaque
-from pyopenadr.v2.xml import COUNT_ATTRIBUTES, Element
+from pyopenadr.v2.xml import COUNT_ATTRIBUTES, Element, is_stray
 
-__all__ = ["read"]
+__all__ = ["read", "read_document"]
 
 Read = Callable[..., tuple[Any, int]]
 """(tags, texts, sizes, i) -> the value of the element i, and the index of the first element behind it."""
 
+_PAYLOAD = B.clark("oadr:oadrPayload")
+_SIGNED_OBJECT = B.clark("oadr:oadrSignedObject")
+_ID = B.clark("oadr:Id")
 _SCHEMA_VERSION = B.clark("ei:schemaVersion")
+_HANDFUL = 12
 _BLOCK = 256  # elements at a time; a list of very many at once would keep the garbage collector busy
 
 
@@ -33,10 +37,13 @@ class _Unusual(Exception):
     """Something that this module leaves to `decoder`."""
 
 
-def read(profile: Profile, cls: type[Message], element: Element) -> Message | None:
-    """The message, or None if the document needs a closer look."""
+Flat = tuple[list[Element], list[Any], list[str | None], list[int], set[str | None]]
+"""A tree in document order: the elements of its first block; names, texts, numbers of children; texts behind them."""
+
+
+def _flatten(element: Element) -> Flat:
     everything = element.iter()
-    block = list(islice(everything, _BLOCK))
+    block = first = list(islice(everything, _BLOCK))
     tags: list[Any] = [e.tag for e in block]
     texts = [e.text for e in block]
     sizes = [len(e) for e in block]
@@ -47,17 +54,48 @@ def read(profile: Profile, cls: type[Message], element: Element) -> Message | No
         texts += [e.text for e in block]
         sizes += [len(e) for e in block]
         tails.update([e.tail for e in block])
-    count = len(tags)
-    tags.append(None)  # so that looking one further is always possible
+    return first, tags, texts, sizes, tails
+
+
+def read_document(root: Element) -> tuple[Message, str | None] | None:
+    """The message of an unsigned 2.0b document, with the Id of its signed object; None for any other document."""
+    if root.tag != _PAYLOAD or len(root) != 1:
+        return None
+    flat = _flatten(root)
+    first, tags, texts, sizes, _ = flat
+    if len(tags) < 3 or tags[1] != _SIGNED_OBJECT or sizes[1] != 1 or is_stray(texts[0]) or is_stray(texts[1]):
+        return None
+    cls = B.message_class(tags[2])
+    identity = first[1].get(_ID)
+    if cls is None or (identity is not None and not is_id(identity)):
+        return None
+    version = first[2].get(_SCHEMA_VERSION)
+    # XPath is the fastest way to count, but not for a handful.
+    found = COUNT_ATTRIBUTES(root) if len(tags) > _HANDFUL else sum([len(e.keys()) for e in first])
+    if found != (identity is not None) + (version is not None):
+        return None
+    message = _run(_message_reader(B.name, cls), flat, 2, version)
+    return (message, identity) if message is not None else None
+
+
+def read(profile: Profile, cls: type[Message], element: Element) -> Message | None:
+    """The message that an element is, or None if it needs a closer look."""
     version = element.get(_SCHEMA_VERSION) if profile.has_envelope else None
     if COUNT_ATTRIBUTES(element) != (version is not None):
         return None
+    return _run(_message_reader(profile.name, cls), _flatten(element), 0, version)
+
+
+def _run(reader: Read, flat: Flat, start: int, version: str | None) -> Message | None:
+    _, tags, texts, sizes, tails = flat
+    count = len(tags)
+    tags.append(None)  # so that looking one further is always possible
     try:
         for tail in tails:
             if tail:
                 _blank(tail)
         message: Message
-        message, end = _message_reader(profile.name, cls)(tags, texts, sizes, 0, version)
+        message, end = reader(tags, texts, sizes, start, version)
     except (_Unusual, ValueError, KeyError):
         return None
     return message if end == count else None

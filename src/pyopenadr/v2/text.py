@@ -331,7 +331,9 @@ def parse_date_time(text: str) -> datetime:
         ValueError: not in that form, or outside the years 1 to 9999. An offset other than `Z` is not allowed
             (2.0b rule 1).
     """
-    if len(text) == 20 and text[4::3] == "--T::Z":  # 2030-01-31T12:00:00Z: Python reads only digits in between
+    # 2030-01-31T12:00:00Z and 2030-01-31T12:00:00.000000Z: Python reads only digits in between.
+    usual = text[4::3]
+    if (len(text) == 20 and usual == "--T::Z") or (len(text) == 27 and usual[:5] == "--T::" and text[19::7] == ".Z"):
         try:
             return datetime.fromisoformat(text)
         except ValueError:  # the hour 24, or no date; seen below

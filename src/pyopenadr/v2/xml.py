@@ -27,6 +27,7 @@ __all__ = [
     "Paths",
     "check_depth",
     "children_of",
+    "is_stray",
     "line_of",
     "name_of",
     "nil_fault",
@@ -59,6 +60,7 @@ DEEPEST = 16
 
 _UTF_8 = frozenset(("utf-8", "utf8"))
 _ENCODINGS = _UTF_8 | {"us-ascii", "ascii", "iso-8859-1", "latin1", "latin-1"}
+_USUAL = (b'<?xml version="1.0" encoding="UTF-8"?>', b'<?xml version="1.0" encoding="utf-8"?>')
 _DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._\-]+)[\"']").match
 _DECLARATION = re.compile(r"<\?xml[ \t\r\n][^>]*\?>").match
 # Atomic, so that a long prolog takes linear time.
@@ -82,8 +84,8 @@ _COUNT_ATTRIBUTES = etree.XPath("count(//@*)")
 
 def _as_utf8(data: bytes) -> bytes:
     """The document in an encoding whose ASCII characters are single bytes, so that looking for a DTD is safe."""
-    if data[:1] == b"<" and data[1:2] not in (b"?", b"\x00"):
-        return data  # without a declaration: UTF-8
+    if data.startswith(_USUAL) or (data[:1] == b"<" and data[1:2] not in (b"?", b"\x00")):
+        return data  # declared as UTF-8, or not declared and therefore UTF-8
     for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
         if data.startswith(mark):
             return _from_utf16(data[2:], encoding)
@@ -176,6 +178,11 @@ def children_of(element: etree._Element) -> list[etree._Element]:
     """The child elements, without comments and processing instructions."""
     children: Any = element
     return [child for child in children[:] if isinstance(child.tag, str)]  # a slice is the fastest way in lxml
+
+
+def is_stray(text: str | None) -> bool:
+    """Whether there is anything but white space."""
+    return text is not None and text.strip(XML_SPACE) != ""
 
 
 def text_of(element: etree._Element) -> str:

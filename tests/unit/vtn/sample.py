@@ -198,9 +198,7 @@ def event(event_id: str = "e1", **fields: Any) -> Event:
 
 def open_ended(event_id: str = "e1", **fields: Any) -> Event:
     """An event that lasts until it is cancelled, and is running."""
-    signal = Signal(
-        signal_name="SIMPLE", signal_type="level", signal_id="s1", intervals=(Interval(timedelta(0), 1.0),)
-    )
+    signal = Signal(signal_name="SIMPLE", signal_type="level", signal_id="s1", intervals=(Interval(timedelta(0), 1.0),))
     start = NOW.replace(microsecond=0) - HOUR
     return event(event_id, start=start, duration=timedelta(0), signals=(signal,), **fields)
 

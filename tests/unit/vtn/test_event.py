@@ -72,7 +72,9 @@ async def test_an_event_in_a_few_words_has_whole_seconds_and_version_0() -> None
         ({"event": event(signals=())}, ModelError),
     ],
 )
-async def test_a_wrong_event_is_refused_and_nothing_is_published(fields: dict[str, Any], error: type[Exception]) -> None:
+async def test_a_wrong_event_is_refused_and_nothing_is_published(
+    fields: dict[str, Any], error: type[Exception]
+) -> None:
     async with running() as vtn:
         with pytest.raises(error):
             await vtn.add_event(**fields)

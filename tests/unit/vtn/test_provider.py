@@ -50,9 +50,7 @@ async def create_report(ven: Ven, *requests: wire.ReportRequest) -> wire.OadrCre
 
 
 async def cancel_report(ven: Ven, *ids: str, follow: bool = False) -> wire.OadrCanceledReport:
-    message = wire.OadrCancelReport(
-        request_id="ca1", report_request_id=ids, report_to_follow=follow, ven_id=ven.ven_id
-    )
+    message = wire.OadrCancelReport(request_id="ca1", report_request_id=ids, report_to_follow=follow, ven_id=ven.ven_id)
     return await ven.send("EiReport", message, wire.OadrCanceledReport)
 
 
@@ -498,9 +496,7 @@ async def test_a_cancellation_may_come_inside_the_answer_to_a_report() -> None:
     ven = await Ven(vtn).join()
     await create_report(ven, periodic("q1"))
     await vtn.publish_report("tariff", [Reading(r_id="price", start=SECOND, value=1.0)])
-    stop = wire.OadrCancelReport(
-        request_id="x", report_request_id=("q1",), report_to_follow=False, ven_id=ven.ven_id
-    )
+    stop = wire.OadrCancelReport(request_id="x", report_request_id=("q1",), report_to_follow=False, ven_id=ven.ven_id)
     await updated(ven, await ven.poll(wire.OadrUpdateReport), cancel_report=stop)
     await clock_of(vtn).advance(HOUR)
     assert await ven.is_idle()

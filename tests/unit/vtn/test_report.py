@@ -119,7 +119,9 @@ async def test_a_message_of_the_users_own_is_remembered_as_a_request() -> None:
         assert await values(vtn, ven) == [7.0]
 
 
-@pytest.mark.parametrize("answer", ["q1", 7, [7], [ReportRequest(report_request_id="q", report_specifier_id="x", r_ids=())]])
+@pytest.mark.parametrize(
+    "answer", ["q1", 7, [7], [ReportRequest(report_request_id="q", report_specifier_id="x", r_ids=())]]
+)
 async def test_a_handler_that_asks_for_nonsense_is_an_error_and_changes_nothing(answer: object) -> None:
     async with running(on_register_report=lambda payload: answer) as vtn:
         ven = await Ven(vtn).join()
@@ -260,9 +262,7 @@ async def test_new_metadata_has_the_requests_made_again_where_they_fit(store: St
     await vtn.stop()
 
 
-@pytest.mark.parametrize(
-    "step", ["add_outgoing", "save_capabilities", "save_requests", "remove_outgoing"]
-)
+@pytest.mark.parametrize("step", ["add_outgoing", "save_capabilities", "save_requests", "remove_outgoing"])
 @pytest.mark.parametrize("when", ["fails", "fails_after"])
 async def test_no_request_is_lost_when_the_store_fails_while_a_ven_registers_its_reports(step: str, when: str) -> None:
     kept = MemoryStore()

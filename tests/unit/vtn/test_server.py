@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pyopenadr.errors import ConfigError, StoreError, TransportError
+from pyopenadr.model import ReportRequest
 from pyopenadr.store import MemoryStore, Store
 from pyopenadr.store.port import Outgoing
 from pyopenadr.v2 import encode, wire
@@ -186,10 +187,15 @@ async def test_an_idle_poll_asks_neither_the_store_nor_the_user() -> None:
 async def test_a_store_that_fails_once_costs_a_500_and_nothing_else(step: str, when: str) -> None:
     kept = MemoryStore()
     store = Broken(kept)
-    vtn = server(store)
+    question = ReportRequest(report_request_id="q1", report_specifier_id="telemetry", r_ids=("power",))
+    handlers: dict[str, Any] = {
+        "on_create_party_registration": lambda payload: ("v", "r"),
+        "on_register_report": lambda payload: question,
+    }
+    vtn = server(store, **handlers)
     ven = await Ven(vtn).join()
     await vtn.add_event(event())
-    vtn = await again(vtn, store)
+    vtn = await again(vtn, store, **handlers)
     ven.vtn = vtn
     await vtn.start()
     getattr(store, when)[step] = StoreError("the disk is full")
@@ -229,7 +235,7 @@ SERVICE: dict[type[wire.Message], str] = {
 
 
 def conversation(ven: Ven) -> list[wire.Message]:
-    """What a VEN sends from its registration on; the VTN asks for one report, which is not asked for at all."""
+    """What a VEN sends from its registration to the end of it."""
     opt = wire.OadrCreateOpt(
         opt_id="o1",
         opt_type="optIn",
@@ -306,7 +312,8 @@ async def test_a_cancelled_request_leaves_memory_and_store_the_same() -> None:
         await reached.wait()
         # The commit happens although nobody waits for it any more, as it does in a real database.
         await kept.add_outgoing(
-            ven.ven_id, [Outgoing(item_id="reregister", kind="Reregister", body=b'{"type":"Reregister"}', created_at=NOW)]
+            ven.ven_id,
+            [Outgoing(item_id="reregister", kind="Reregister", body=b'{"type":"Reregister"}', created_at=NOW)],
         )
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)

@@ -12,6 +12,7 @@ from typing import Final
 
 from pyopenadr.errors import ProtocolError, RemoteProtocolError, WireError
 from pyopenadr.v2 import decode, encode, faults, wire
+from pyopenadr.v2.leniency import rules as leniency_rules
 from pyopenadr.v2.profile import ProfileName
 from pyopenadr.v2.xml import DEFAULT_LIMITS, Limits
 from pyopenadr.vtn.doors.conversation import SERVICES, Conversation
@@ -49,7 +50,7 @@ class V2Door:
         self._conversation = conversation
         self._heard = heard
         self._limits = limits
-        self._leniency = tuple(leniency)
+        self._leniency = tuple(sorted(leniency_rules(leniency)))
 
     def is_mine(self, path: str) -> bool:
         """Whether the path is one of the 2.0 endpoints."""
