@@ -59,19 +59,19 @@ async def operate(server: OpenADRServer, clock: AcceleratedClock, begin: datetim
     """Whatever the operator would have done by now and has not yet."""
     elapsed = clock.now() - begin
     events = {event.event_id: event for event in await server.events(include_closed=True)}
-    start = begin + 4 * MINUTE
-    if elapsed >= MINUTE and "peak" not in events:
+    start = begin + 7 * MINUTE
+    if elapsed >= 2 * MINUTE and "peak" not in events:
         await server.add_event(
             event_id="peak", start=start, intervals=[(2 * MINUTE, 1), (2 * MINUTE, 2), (MINUTE, 1)], priority=1
         )
-    if elapsed >= MINUTE and "evening" not in events:
+    if elapsed >= 2 * MINUTE and "evening" not in events:
         await server.add_event(event_id="evening", start=start + 40 * MINUTE, intervals=[(10 * MINUTE, 3)])
-    if elapsed >= 2.5 * MINUTE and (peak := events.get("peak")) is not None and peak.modification_number == 0:
+    if elapsed >= 5 * MINUTE and (peak := events.get("peak")) is not None and peak.modification_number == 0:
         signal = peak.signals[0]
         last = msgspec.structs.replace(signal.intervals[2], duration=2 * MINUTE)
         longer = msgspec.structs.replace(signal, intervals=(*signal.intervals[:2], last))
         await server.change_event("peak", signals=(longer,), duration=6 * MINUTE)
-    if elapsed >= 5 * MINUTE and (evening := events.get("evening")) is not None and not evening.cancelled:
+    if elapsed >= 8 * MINUTE and (evening := events.get("evening")) is not None and not evening.cancelled:
         await server.cancel_event("evening")
 
 

@@ -153,8 +153,3 @@ def message(draw: Callable[[st.SearchStrategy[Any]], Any], cls: type[Message], p
 def any_message(profile: Profile = B) -> st.SearchStrategy[Message]:
     """Any valid message of a profile."""
     return st.sampled_from(profile.messages).flatmap(lambda cls: message(cls, profile))
-
-
-def any_payload() -> st.SearchStrategy[tuple[Message, Profile]]:
-    """Any valid message with its profile."""
-    return st.sampled_from((B, A)).flatmap(lambda profile: st.tuples(any_message(profile), st.just(profile)))

@@ -78,7 +78,9 @@ class HttpServer:
         return f"{'http' if self._tls is None else 'https'}://{host}:{self._port}"
 
     async def start(self) -> None:
-        """Bind the socket and serve; nothing, if it serves already. The files of `tls` are read now, so stop and start takes new ones.
+        """Bind the socket and serve, unless it serves already.
+
+        The files of `tls` are read now, so stop and start takes new ones.
 
         Raises:
             ConfigError: uvicorn is not installed or not one that can be used, or `tls` is wrong.

@@ -18,6 +18,7 @@ from lxml import etree
 from pyopenadr.errors import SchemaMismatch
 from pyopenadr.v2 import leniency as leniency_rules
 from pyopenadr.v2 import quick
+from pyopenadr.v2.attribute import IGNORED_XSI, check_attributes
 from pyopenadr.v2.decoder import Context, read, refuse
 from pyopenadr.v2.encoder import RARE, Written, prefixes_of, writer_of
 from pyopenadr.v2.leniency import Deviation
@@ -44,16 +45,10 @@ if TYPE_CHECKING:
 __all__ = ["Payload", "body_of", "decode", "encode", "lift_root", "profile_named", "start_tag"]
 
 _DS = f"{{{PREFIXES['ds']}}}"
-_XSI = f"{{{PREFIXES['xsi']}}}"
-_IGNORED_XSI = frozenset((f"{_XSI}schemaLocation", f"{_XSI}noNamespaceSchemaLocation"))
 _ID = f"{{{B.namespace}}}Id"
 _SIGNATURE = f"{_DS}Signature"
 _PAYLOAD = B.clark("oadr:oadrPayload")
 _SIGNED_OBJECT = B.clark("oadr:oadrSignedObject")
-
-_GML_ID = B.clark("gml:id")
-_SCHEMA_VERSION = B.clark("ei:schemaVersion")
-_ATTRIBUTED = etree.XPath("descendant-or-self::*[@*]")
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,7 +203,7 @@ def _open_envelope(root: etree._Element, ctx: Context) -> tuple[etree._Element, 
 
 
 def _check_xsi(element: etree._Element, attribute: str, name: str) -> None:
-    if attribute not in _IGNORED_XSI:
+    if attribute not in IGNORED_XSI:
         found = name_of(attribute)
         refuse(f"attribute {found} is not allowed on {name}", element, expected="no such attribute", found=found)
 
@@ -223,37 +218,8 @@ def _read_exactly(profile: Profile, cls: type[Message], message: etree._Element,
     value = read(shape_of(profile, cls), message, ctx)
     assert isinstance(value, Message)
     if COUNT_ATTRIBUTES(message) != ctx.attributes:
-        _check_attributes(message, ctx)
+        check_attributes(profile, message, ctx)
     return value
-
-
-def _check_attributes(message: etree._Element, ctx: Context) -> None:
-    """Find the attribute that does not belong, passing over those of xsi and of elements that are kept unread."""
-    polygons = {B.clark("gml:FeatureCollection"), B.clark("gml:Polygon")}
-    elements = _ATTRIBUTED(message)
-    assert isinstance(elements, list)
-    for element in elements:
-        assert isinstance(element, etree._Element)
-        if _is_opaque(element, ctx):
-            continue
-        tag = str(element.tag)
-        for attribute in map(str, element.attrib):
-            if attribute in _IGNORED_XSI or (attribute == _GML_ID and tag in polygons):
-                continue
-            version = attribute == _SCHEMA_VERSION or (
-                attribute == "schemaVersion" and "unqualified-schema-version" in ctx.lenient
-            )
-            if not (version and B.message_class(tag) is not None):
-                found = name_of(attribute)
-                refuse(f"attribute {found} is not allowed on {name_of(tag)}", element, found=found)
-
-
-def _is_opaque(element: etree._Element | None, ctx: Context) -> bool:
-    while element is not None:
-        if element in ctx.opaque:
-            return True
-        element = element.getparent()
-    return False
 
 
 def start_tag(name: str, namespaces: Mapping[str, str]) -> str:

@@ -19,6 +19,7 @@ from pyopenadr.v2.profile import PREFIXES
 from pyopenadr.v2.text import XML_SPACE
 
 __all__ = [
+    "ATTRIBUTED",
     "COUNT_ATTRIBUTES",
     "DEEPEST",
     "DEFAULT_LIMITS",
@@ -78,6 +79,8 @@ _PARSER = etree.XMLParser(
 )
 COUNT_ATTRIBUTES = etree.XPath("count(descendant-or-self::*/@*)")
 """The number of attributes in an element and all below it."""
+ATTRIBUTED = etree.XPath("descendant-or-self::*[@*]")
+"""An element and all below it, as far as they have attributes."""
 _COUNT_ELEMENTS = etree.XPath("count(//*)")
 _COUNT_ATTRIBUTES = etree.XPath("count(//@*)")
 

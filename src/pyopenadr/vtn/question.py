@@ -107,9 +107,10 @@ class Question:
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, server: _Asking | None, owner: type) -> Callable[[_F], _F]:
+    def __get__(self, server: _Asking | None, owner: type) -> Callable[..., Any]:
+        # Typing knows only the use on a server, and a method of that name in a subclass has to fit.
         if server is None:
-            return self  # type: ignore[return-value]  # on the class there is nothing to register with
+            return self  # type: ignore[return-value]
 
         def register(handler: _F) -> _F:
             server.backend.set(self._name, handler)

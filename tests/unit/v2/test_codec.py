@@ -735,3 +735,51 @@ def test_the_body_is_part_of_the_document() -> None:
 def test_plans_of_the_same_class_are_made_once() -> None:
     assert shape_of(B, wire.EiTarget) is shape_of(B, wire.EiTarget)
     assert shape_of(A, wire.EiTarget) is not shape_of(B, wire.EiTarget)
+
+
+# ---- xsi:type
+
+
+def with_type(data: bytes, element: str, name: str, uri: str) -> bytes:
+    """The document with `xsi:type` on the first element of that name."""
+    declared = f"xmlns:t='{uri}' xmlns:s='{PREFIXES['xsi']}'"
+    return data.replace(f"<{element}".encode(), f"<{element} {declared} s:type='{name}'".encode(), 1)
+
+
+XS = "http://www.w3.org/2001/XMLSchema"
+
+
+@pytest.mark.parametrize(
+    ("element", "name", "uri", "taken"),
+    [
+        ("ei:eventID", "t:string", XS, True),
+        ("ei:eiTarget", "t:EiTargetType", PREFIXES["ei"], True),
+        ("ei:payloadFloat", "t:PayloadFloatType", PREFIXES["ei"], True),
+        ("xcal:duration><xcal:duration", "t:DurationValueType", PREFIXES["xcal"], True),
+        ("xcal:duration", "t:DurationPropType", PREFIXES["xcal"], True),
+        ("oadr:oadrDistributeEvent", "t:oadrDistributeEventType", B.namespace, True),
+        ("xcal:duration", "t:DurationValueType", PREFIXES["xcal"], False),
+        ("ei:eventID", "string", XS, False),
+        ("ei:eventID", "u:string", XS, False),
+        ("ei:eventID", "t:float", XS, False),
+        ("ei:eventID", "t:string", PREFIXES["ei"], False),
+        ("ei:eventID", "", XS, False),
+        ("oadr:oadrEvent", "t:oadrEventType", B.namespace, False),
+        ("oadr:oadrSignedObject", "t:oadrSignedObject", B.namespace, False),
+    ],
+)
+def test_a_type_may_be_named_if_it_is_the_own_one(element: str, name: str, uri: str, taken: bool) -> None:
+    data = with_type(encode(distribute(event())), element, name, uri)
+    assert is_valid(data) is taken
+    if taken:
+        assert decode(data).message == distribute(event())
+    else:
+        with pytest.raises(SchemaMismatch, match="attribute xsi:type is not allowed on"):
+            decode(data)
+
+
+def test_a_derived_type_is_not_taken_though_the_schema_does() -> None:
+    data = with_type(encode(distribute(event())), "ei:eventID", "t:token", XS)
+    assert is_valid(data)
+    with pytest.raises(SchemaMismatch, match="attribute xsi:type is not allowed on ei:eventID"):
+        decode(data)

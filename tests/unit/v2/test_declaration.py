@@ -14,6 +14,7 @@ from pyopenadr.v2.profile import PREFIXES, A, B
 from pyopenadr.v2.text import DATE_TIME, FLOAT, STRING, Kind
 from pyopenadr.v2.wire.base import AtLeast, Opaque
 from pyopenadr.v2.wire.declaration import declaration_of
+from pyopenadr.v2.wire.typename import XSI_TYPES
 from tests.properties.oracle import reference
 
 
@@ -142,3 +143,40 @@ def test_what_the_a_profile_changes_is_declared() -> None:
 def test_times_are_declared_as_times() -> None:
     created = next(f for f in declaration_of(wire.EventDescriptor) if f.name == "created_date_time")
     assert created.content is DATE_TIME
+
+
+def named_types(element: Any, parent: str, seen: set[str]) -> Iterator[tuple[str, str, str]]:
+    """Every element of the schema with its parent and its type's name (empty if it has none), from one downwards."""
+    tag = prefixed(element.name)
+    type_name = prefixed(element.type.name) if element.type.name else ""
+    yield parent, tag, type_name
+    is_opaque = tag == "atom:feed" or type_name == "xs:anyType"
+    if is_opaque or element.type.is_simple() or f"{tag} {type_name}" in seen:
+        return
+    seen.add(f"{tag} {type_name}")
+    for particle in particles(element.type.content):
+        for name in names(particle):
+            below = particle if name == particle.name else reference().maps.elements[name]
+            yield from named_types(below, tag, seen)
+
+
+def prefixed(name: str) -> str:
+    namespaces = {
+        **PREFIXES,
+        "xs": "http://www.w3.org/2001/XMLSchema",
+        "currency": "urn:un:unece:uncefact:codelist:standard:5:ISO42173A:2010-04-07",
+    }
+    uri, _, local = name[1:].rpartition("}")
+    return next(prefix for prefix, known in namespaces.items() if known == uri) + f":{local}"
+
+
+def test_the_names_of_types_are_those_of_the_schema() -> None:
+    seen: set[str] = set()
+    met = set()
+    for cls in B.messages:
+        for parent, tag, name in named_types(reference().maps.elements[B.clark(cls.tag)], "", seen):
+            if tag != "atom:feed" and name != "xs:anyType":
+                key = f"{parent}/{tag}" if f"{parent}/{tag}" in XSI_TYPES else tag
+                assert XSI_TYPES.get(key, "") == name, f"{parent}/{tag}"
+                met.add(key)
+    assert set(XSI_TYPES) <= met

@@ -173,8 +173,10 @@ async def test_the_reply_is_compressed_as_the_ven_wishes(accepted: str, coding: 
         headers = {"content-type": "application/xml", "accept-encoding": accepted}
         reply = await ask(vtn.app, headers=headers, body=body)
         assert reply.headers.get(b"content-encoding") == coding
-        unpack = {b"gzip": gzip.decompress, b"deflate": zlib.decompress}
-        assert (unpack[coding](reply.body) if coding else reply.body) == plain
+        unpacked = reply.body
+        if coding is not None:
+            unpacked = gzip.decompress(reply.body) if coding == b"gzip" else zlib.decompress(reply.body)
+        assert unpacked == plain
 
 
 async def test_an_error_is_not_compressed() -> None:

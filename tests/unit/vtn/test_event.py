@@ -218,14 +218,12 @@ async def test_an_event_that_is_made_while_a_poll_is_under_way_is_not_missed() -
     ven.vtn = vtn
 
     async def meanwhile(name: str) -> None:
-        if name == "list_outgoing":
-            store.before = None
+        if name == "list_answers" and await vtn.events() == []:
             await vtn.add_event(event())
 
     store.before = meanwhile
-    await ven.poll(wire.Message)
-    assert ids(await ven.request_events()) == ["e1"]
-    assert store.before is None
+    replies = [await ven.poll(wire.Message) for _ in range(2)]
+    assert [ids(reply) for reply in replies if isinstance(reply, wire.OadrDistributeEvent)] == [["e1"]]
     await vtn.stop()
 
 

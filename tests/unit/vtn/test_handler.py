@@ -25,12 +25,13 @@ async def test_every_question_is_asked_with_its_argument() -> None:
     def asked(name: str, argument: Any) -> None:
         calls.append((name, argument if isinstance(argument, str) else argument.message_type))
 
-    async with running(**{name: functools.partial(asked, name) for name in QUESTIONS}) as vtn:
+    handlers: dict[str, Any] = {name: functools.partial(asked, name) for name in QUESTIONS}
+    async with running(**handlers) as vtn:
         ven = Ven(vtn)
         await ven.send("EiRegisterParty", wire.OadrQueryRegistration(request_id="x"), wire.OadrCreatedPartyRegistration)
         await ven.register()
         await ven.poll(wire.OadrResponse)
-        vtn.on_poll = None  # type: ignore[assignment]  # back to the default
+        vtn.on_poll = None  # back to the default
         offer = await ven.take_offer()
         await ven.poll(wire.OadrResponse)
         await ven.request_events()
@@ -98,7 +99,7 @@ class Ways:
 
     def attribute(self) -> OpenADRServer:
         vtn = server()
-        vtn.on_created_event = self.note  # type: ignore[assignment,method-assign]  # mypy sees a plain method
+        vtn.on_created_event = self.note
         return vtn
 
     def decorator(self) -> OpenADRServer:
@@ -173,7 +174,7 @@ async def test_a_handler_may_be_set_in_any_way(way: str) -> None:
         lambda: server(backend=object()),
         lambda: setattr(server(), "on_update_reports", print),
         lambda: setattr(server(), "on_poll", 7),
-        lambda: server().on_poll("ven"),  # type: ignore[type-var]  # which asks nothing
+        lambda: server().on_poll("ven"),  # which asks nothing
     ],
 )
 def test_a_wrong_handler_is_said_at_once(wrong: Callable[[], object]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pyopenadr.errors import ConfigError, OpenADRError, StoreError
+from pyopenadr.errors import OpenADRError, StoreError
 from pyopenadr.model import DataPoint, Reading, Report, ReportRequest, Unit
 from pyopenadr.model.time import CalendarDuration
 from pyopenadr.store import MemoryStore, Store
@@ -533,19 +533,16 @@ async def test_on_request_report_is_asked_when_nothing_else_waits_and_none_is_th
         assert payloads(report) == [("price", 8.0, None)]
         assert await ven.is_idle()
         assert line == []
-        vtn.on_request_report = None  # type: ignore[assignment]  # back to the default
+        vtn.on_request_report = None  # back to the default
         await clock_of(vtn).advance(60)
         assert payloads(await ven.poll(wire.OadrUpdateReport)) == [("price", 8.0, None)]
 
 
 @pytest.mark.parametrize("name", ["on_request_report", "on_poll"])
 async def test_what_is_no_report_is_an_error_of_the_server(name: str) -> None:
-    async with running(**{name: lambda ven_id: "a report"}) as vtn:
-        ven = Ven(vtn)
-        await ven.register()
-        vtn.on_poll = None if name != "on_poll" else (lambda ven_id: "a report")  # type: ignore[assignment]
-        if name != "on_poll":
-            await ven.take_offer()
+    async with running() as vtn:
+        ven = await Ven(vtn).join()
+        setattr(vtn, name, lambda ven_id: "a report")
         assert (await ven.poll(wire.OadrResponse)).response.response_code == "500"
 
 
