@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pyopenadr.model.time import CalendarDuration
 from pyopenadr.v2.plan import Arm, Node, Shape, Slot, shape_of
-from pyopenadr.v2.profile import A, B, Profile
+from pyopenadr.v2.profile import B, Profile
 from pyopenadr.v2.text import (
     ANY_URI,
     BOOLEAN,

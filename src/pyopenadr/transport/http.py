@@ -4,62 +4,23 @@ from __future__ import annotations
 
 import ssl
 import zlib
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pyopenadr.errors import ConfigError, TransportError
 from pyopenadr.transport.port import Reply
+from pyopenadr.transport.tls import ClientTls, TlsProfile, client_context, explain_tls_error
 
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["DEFAULT_MAX_REPLY", "MIN_TIMEOUT_S", "HttpTransport", "TlsProfile", "client_context"]
+__all__ = ["DEFAULT_MAX_REPLY", "MIN_TIMEOUT_S", "HttpTransport"]
 
 MIN_TIMEOUT_S = 5.0
 """The shortest time-out that the standard allows for a request."""
 DEFAULT_MAX_REPLY = 8 * 1024 * 1024
 """How many bytes of a reply are read, before and after decompression."""
 
-TlsProfile = Literal["modern", "standard"]
-
-_STANDARD_SUITES = "ECDHE-ECDSA-AES128-SHA256:AES128-SHA256"
-"""The two suites of 2.0b rule 67. Python's own list lacks the second."""
-_MODERN_SUITES = f"ECDHE+AESGCM:ECDHE+CHACHA20:{_STANDARD_SUITES}"
 _CHUNK = 65536
-
-
-def client_context(
-    *,
-    cert: str | None = None,
-    key: str | None = None,
-    password: str | None = None,
-    ca_file: str | None = None,
-    profile: TlsProfile = "modern",
-) -> ssl.SSLContext:
-    """A TLS context for a client.
-
-    Args:
-        cert: file with our certificate and its chain, PEM; with `key` (the same file, if None) and its `password`.
-        ca_file: file with the certificates to trust, PEM; None trusts what the machine trusts.
-        profile: `modern` offers TLS 1.3, TLS 1.2 with GCM, and the two suites that every VTN has to know (2.0b
-            rule 67); `standard` offers TLS 1.2 with these two alone.
-
-    Raises:
-        ConfigError: a file can't be read or holds something else.
-    """
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if profile == "standard":
-            context.maximum_version = ssl.TLSVersion.TLSv1_2
-        context.set_ciphers(_STANDARD_SUITES if profile == "standard" else _MODERN_SUITES)
-        if cert is not None:
-            context.load_cert_chain(cert, key, password)
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigError(
-            f"the TLS files can't be used: {error}; cert={cert!r}, key={key!r} and ca_file={ca_file!r} must be "
-            "readable PEM files, and the key must belong to the certificate"
-        ) from error
-    return context
 
 
 class HttpTransport:
@@ -85,8 +46,8 @@ class HttpTransport:
 
         Args:
             timeout_s: how long a request may take as a whole, at least 5 s.
-            context: a TLS context of your own, in place of `cert`, `key`, `password`, `ca_file` and `profile`
-                (see `client_context`).
+            context: a TLS context of your own, in place of the settings below.
+            cert, key, password, ca_file, profile: how to do TLS, as in `pyopenadr.transport.tls.ClientTls`.
             max_reply: the most bytes of a reply that are read.
 
         Raises:
@@ -101,8 +62,9 @@ class HttpTransport:
         self._timeout_s = timeout_s
         self._max_reply = max_reply
         self._context = context
-        if context is None and (cert, ca_file, profile) != (None, None, "modern"):
-            self._context = client_context(cert=cert, key=key, password=password, ca_file=ca_file, profile=profile)
+        self._settings = ClientTls(cert=cert, key=key, password=password, ca_file=ca_file, profile=profile)
+        if context is None and (cert or ca_file):
+            self._context = client_context(self._settings)  # now, so that a wrong file is told at once
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, url: str, body: bytes) -> Reply:
@@ -155,7 +117,7 @@ class HttpTransport:
 
     def _tls(self, url: str) -> ssl.SSLContext | bool:
         if self._context is None and url[:6].lower() == "https:":
-            self._context = client_context()
+            self._context = client_context(self._settings)
         return self._context if self._context is not None else True
 
     async def _read(self, response: aiohttp.ClientResponse, url: str) -> bytes:
@@ -207,38 +169,36 @@ def _explained(error: Exception, url: str, timeout_s: float) -> TransportError:
             return TransportError(f"{url!r} is no address: give one like https://vtn.example.com", retry=False)
         case aiohttp.ClientConnectorDNSError():
             return TransportError(f"the name {error.host!r} can't be found: check vtn_url and the machine's DNS")
-        case aiohttp.ClientConnectorCertificateError():
-            return TransportError(
-                f"the VTN's certificate for {error.host}:{error.port} is not accepted: {error.certificate_error}; "
-                "check the name in vtn_url, ca_file, and the clock of this machine"
-            )
-        case aiohttp.ClientSSLError() | ssl.SSLError():
-            return _tls_failure(url, error)
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
+            return TransportError(f"{url}: {explain_tls_error(error)}")
         case TimeoutError():
             return TransportError(f"{url} gave no answer within {timeout_s:g} seconds: is the VTN overloaded?")
         case aiohttp.ServerDisconnectedError():
             return TransportError(f"{url} closed the connection without an answer")
         case aiohttp.ClientConnectorError() if _was_hung_up(error.os_error, url):
-            return _tls_failure(url, error)
+            return TransportError(f"{url}: {explain_tls_error(error)}")
         case aiohttp.ClientConnectorError():
             return TransportError(
                 f"no connection to {error.host}:{error.port}: {_reason(error)}; "
                 "check that the VTN runs and that no firewall stands between"
             )
+    if url.lower().startswith("https:") and _has_tls_cause(error):  # TLS 1.3 tells a refusal at the first read
+        return TransportError(f"{url}: {explain_tls_error(error)}")
     return TransportError(f"the exchange with {url} failed: {_reason(error)}")
+
+
+def _has_tls_cause(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _was_hung_up(error: OSError, url: str) -> bool:
     """Whether the peer ended the TLS handshake without a word, as many do."""
     is_reset = isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
     return is_reset and url.lower().startswith("https:")
-
-
-def _tls_failure(url: str, error: Exception) -> TransportError:
-    return TransportError(
-        f"the TLS connection to {url} failed: {_reason(error)}; it may be the VTN that does not accept our "
-        "certificate (give cert and key), or the two sides know no common TLS version or suite"
-    )
 
 
 def _reason(error: Exception) -> str:

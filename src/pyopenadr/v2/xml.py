@@ -46,7 +46,8 @@ Element = etree._Element
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much of a document is read; what is beyond is refused with `Malformed`.
 
-    Bytes of the document, nesting of its elements (the root is 1), number of elements, number of attributes.
+    Bytes of the document, nesting of its elements (the root is 1; never more than 256), number of elements, number
+    of attributes.
     """
 
     max_bytes: int = 8 * 1024 * 1024
@@ -77,12 +78,13 @@ _PARSER = etree.XMLParser(
     huge_tree=False,
     recover=False,
 )
+_PARSER_DEPTH = 256  # libxml2 reads no deeper without huge_tree
 COUNT_ATTRIBUTES = etree.XPath("count(descendant-or-self::*/@*)")
 """The number of attributes in an element and all below it."""
 ATTRIBUTED = etree.XPath("descendant-or-self::*[@*]")
 """An element and all below it, as far as they have attributes."""
 _COUNT_ELEMENTS = etree.XPath("count(//*)")
-_COUNT_ATTRIBUTES = etree.XPath("count(//@*)")
+_COUNT_ALL_ATTRIBUTES = etree.XPath("count(//@*)")
 
 
 def _as_utf8(data: bytes) -> bytes:
@@ -145,7 +147,7 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> etree._Element:
     # An element takes at least 4 bytes and an attribute 5, so small documents need no count.
     if len(body) > 4 * limits.max_elements and _count(_COUNT_ELEMENTS, root) > limits.max_elements:
         raise Malformed(f"more than the {limits.max_elements} elements that are read")
-    if len(body) > 5 * limits.max_attributes and _count(_COUNT_ATTRIBUTES, root) > limits.max_attributes:
+    if len(body) > 5 * limits.max_attributes and _count(_COUNT_ALL_ATTRIBUTES, root) > limits.max_attributes:
         raise Malformed(f"more than the {limits.max_attributes} attributes that are read")
     return root
 
@@ -164,11 +166,12 @@ def _below(depth: int) -> etree.XPath:
 
 def check_depth(root: etree._Element, limits: Limits) -> None:
     """Refuse a document that nests deeper than the limit."""
-    found = _below(limits.max_depth)(root)
+    deepest = min(limits.max_depth, _PARSER_DEPTH)
+    found = _below(deepest)(root)
     assert isinstance(found, list)
     for element in found:
         line = line_of(element) if isinstance(element, etree._Element) else None
-        raise Malformed(f"nested deeper than the {limits.max_depth} levels that are read", line=line)
+        raise Malformed(f"nested deeper than the {deepest} levels that are read", line=line)
 
 
 def line_of(element: etree._Element) -> int | None:

@@ -36,8 +36,8 @@ _GZIPPED_IDLE: Final = gzip.compress(IDLE_BODY, 6, mtime=0)
 class App:
     """An ASGI 3 application; it can be mounted in any other.
 
-    `start` and `stop` are called at the server's start and end, or, where the application is mounted without these
-    events, `start` at the first request. A message may have `max_body` bytes and take `body_timeout_s` seconds to
+    `start` and `stop` are called at the host's start and end. `wake` is called at each request: it starts what has not
+    been started, where the application is mounted without these events, and says whether it works. A message may have `max_body` bytes and take `body_timeout_s` seconds to
     arrive.
     """
 
@@ -46,12 +46,14 @@ class App:
         door: V2Door,
         *,
         start: Callable[[], Awaitable[None]],
+        wake: Callable[[], Awaitable[bool]],
         stop: Callable[[], Awaitable[None]],
         max_body: int = DEFAULT_LIMITS.max_bytes,
         body_timeout_s: float = _BODY_TIMEOUT_S,
     ) -> None:
         self._door = door
         self._start = start
+        self._wake = wake
         self._stop = stop
         self._max_body = max_body
         self._body_timeout_s = body_timeout_s
@@ -121,7 +123,8 @@ class App:
                 body = await self._body(receive, headers)
         except TimeoutError:
             raise _Refused(408, f"the message did not arrive within {self._body_timeout_s:g} seconds") from None
-        await self._start()
+        if not await self._wake():
+            raise _Refused(503, "this VTN has been stopped")
         client = scope.get("client")
         fingerprint = (scope.get("extensions") or {}).get("tls", {}).get("fingerprint")
         peer = Peer(address=f"{client[0]}:{client[1]}" if client else "", fingerprint=fingerprint)

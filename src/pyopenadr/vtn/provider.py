@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from pyopenadr.clock import Clock
-from pyopenadr.errors import ConfigError, ModelError, OpenADRError
+from pyopenadr.errors import ConfigError, ModelError
 from pyopenadr.model import Capability, Reading, Report, ReportRequest
 from pyopenadr.model.time import Duration, add, is_zero
 from pyopenadr.store.port import StoredRequest
@@ -243,7 +243,7 @@ class Provider:
         """Deliver a report; whether that went well."""
         try:
             await self._deliver(ven_id, request, last=last)
-        except OpenADRError:
+        except Exception:  # one report that fails, for whatever reason, must not end the others
             log.exception("report %s for VEN %s could not be delivered", request.report_specifier_id, ven_id)
             return False
         return True

@@ -139,11 +139,12 @@ class OpenADRServer:
         self._watch = Watch(self._service, self.backend, self._caller, self.clock, misses)
         conversation = Conversation(vtn_id, self._service, self._provider, self.backend, self._caller)
         self._door = V2Door(conversation, heard=self._watch.heard, limits=limits, leniency=leniency)
-        self.app = App(self._door, start=self.start, stop=self.stop, max_body=limits.max_bytes)
+        self.app = App(self._door, start=self.start, wake=self._wake, stop=self.stop, max_body=limits.max_bytes)
         self._http = HttpServer(self.app, host, port)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._starting = asyncio.Lock()
         self._started = False
+        self._stopped = False
         self._adopt(backend, handlers)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -164,12 +165,19 @@ class OpenADRServer:
 
     async def start(self) -> None:
         """Open the store and begin to work, without listening: for use of `app` in another server. Safe to repeat."""
+        self._stopped = False
         if self._started:
             return
         async with self._starting:
             if not self._started:
                 await self._begin()
                 self._started = True
+
+    async def _wake(self) -> bool:
+        """Start at the first request, where nobody did before; not after `stop`. Returns whether it works now."""
+        if not self._stopped:
+            await self.start()
+        return self._started
 
     async def _begin(self) -> None:
         try:
@@ -188,6 +196,7 @@ class OpenADRServer:
 
     async def stop(self) -> None:
         """End everything in order; what is in flight is finished. Safe to repeat."""
+        self._stopped = True
         await self._http.stop()
         async with self._starting:
             if not self._started:
@@ -238,7 +247,8 @@ class OpenADRServer:
 
     async def handle(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Answer one request without HTTP, as the in-memory transport needs it: status and body."""
-        await self.start()
+        if not await self._wake():
+            return 503, b"this VTN has been stopped\n"
         return await self._door.handle(path, body, Peer())
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from pyopenadr.errors import ConfigError, TransportError
-from pyopenadr.transport.http import HttpTransport, client_context
+from pyopenadr.transport.http import HttpTransport
+from pyopenadr.transport.tls import ClientTls, client_context
 
 
 class Server:
@@ -127,7 +128,7 @@ async def test_any_status_comes_back() -> None:
 @pytest.mark.parametrize(
     ("encoding", "packed"),
     [
-        ("gzip", gzip.compress(b"<a/>" * 100)),
+        ("gzip", gzip.compress(b"<a/>" * 100, mtime=0)),
         ("deflate", zlib.compress(b"<a/>" * 100)),
         ("deflate", zlib.compress(b"<a/>" * 100, wbits=-15)),
         ("identity", b"<a/>" * 100),
@@ -139,7 +140,7 @@ async def test_compressed_answers(encoding: str, packed: bytes) -> None:
         assert (await transport.post(server.url, b"1")).body == b"<a/>" * 100
 
 
-BOMB = gzip.compress(b"\0" * 1_000_000)
+BOMB = gzip.compress(b"\0" * 1_000_000, mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -147,8 +148,8 @@ BOMB = gzip.compress(b"\0" * 1_000_000)
     [
         (answer(b"x" * 2000), "longer than 1000 bytes"),
         (answer(BOMB[:900], Content_Encoding="gzip"), "longer than 1000 bytes|break off"),
-        (answer(gzip.compress(b"\0" * 100_000), Content_Encoding="gzip"), "longer than 1000 bytes"),
-        (answer(gzip.compress(b"abc")[:-4], Content_Encoding="gzip"), "break off"),
+        (answer(gzip.compress(b"\0" * 100_000, mtime=0), Content_Encoding="gzip"), "longer than 1000 bytes"),
+        (answer(gzip.compress(b"abc", mtime=0)[:-4], Content_Encoding="gzip"), "break off"),
         (answer(b"not gzip", Content_Encoding="gzip"), "broken gzip"),
         (answer(b"x", Content_Encoding="br"), "'br'"),
         (answer(b"", "302 Found", Location="https://elsewhere.example/"), "redirects to https://elsewhere.example/"),
@@ -281,7 +282,7 @@ def server_context(authority: Authority, *, suites: str, kind: str = "ecc") -> s
     return context
 
 
-@pytest.mark.parametrize("profile", ["modern", "standard"])
+@pytest.mark.parametrize("profile", ["modern", "openadr"])
 @pytest.mark.parametrize(("kind", "suite"), [("ecc", "ECDHE-ECDSA-AES128-SHA256"), ("rsa", "AES128-SHA256")])
 async def test_mutual_tls_with_the_suites_of_the_standard(
     authority: Authority, profile: str, kind: str, suite: str
@@ -297,34 +298,34 @@ async def test_mutual_tls_with_the_suites_of_the_standard(
 async def test_a_certificate_that_nobody_vouches_for(authority: Authority) -> None:
     tls = server_context(authority, suites="ECDHE-ECDSA-AES128-SHA256")
     async with listening(tls) as server, opened(HttpTransport()) as transport:
-        with pytest.raises(TransportError, match=r"certificate for localhost:\d+ is not accepted.*ca_file"):
+        with pytest.raises(TransportError, match=r"localhost:\d+.*refused the other side's certificate.*ca_file"):
             await transport.post(f"https://localhost:{server.port}/", b"1")
 
 
 async def test_a_certificate_for_another_name(authority: Authority) -> None:
     tls = server_context(authority, suites="ECDHE-ECDSA-AES128-SHA256")
     async with listening(tls) as server, opened(HttpTransport(ca_file=authority.file)) as transport:
-        with pytest.raises(TransportError, match=r"not accepted.*check the name in vtn_url"):
+        with pytest.raises(TransportError, match="refused the other side's certificate: it is for another address"):
             await transport.post(f"https://127.0.0.1:{server.port}/", b"1")
 
 
 async def test_no_certificate_of_our_own(authority: Authority) -> None:
     tls = server_context(authority, suites="ECDHE-ECDSA-AES128-SHA256")
     async with listening(tls) as server, opened(HttpTransport(ca_file=authority.file)) as transport:
-        with pytest.raises(TransportError, match=r"TLS connection.*give cert and key"):
+        with pytest.raises(TransportError, match="it may have refused our certificate"):
             await transport.post(f"https://localhost:{server.port}/", b"1")
 
 
 async def test_no_suite_in_common(authority: Authority) -> None:
     tls = server_context(authority, suites="ECDHE-ECDSA-AES256-GCM-SHA384")
-    transport = HttpTransport(cert=authority.issue("ven"), ca_file=authority.file, profile="standard")
+    transport = HttpTransport(cert=authority.issue("ven"), ca_file=authority.file, profile="openadr")
     async with listening(tls) as server, opened(transport):
-        with pytest.raises(TransportError, match="the two sides know no common TLS version or suite"):
+        with pytest.raises(TransportError, match="refused our certificate or version"):
             await transport.post(f"https://localhost:{server.port}/", b"1")
 
 
 def test_the_standard_profile_offers_tls_1_2_and_its_two_suites(authority: Authority) -> None:
-    context = client_context(profile="standard", ca_file=authority.file)
+    context = client_context(ClientTls(profile="openadr", ca_file=authority.file))
     assert context.maximum_version == context.minimum_version == ssl.TLSVersion.TLSv1_2
     names = {cipher["name"] for cipher in context.get_ciphers() if not cipher["name"].startswith("TLS_")}
     assert names == {"ECDHE-ECDSA-AES128-SHA256", "AES128-SHA256"}
@@ -332,5 +333,5 @@ def test_the_standard_profile_offers_tls_1_2_and_its_two_suites(authority: Autho
 
 def test_a_key_of_another_certificate(authority: Authority) -> None:
     one, other = authority.issue("one"), authority.issue("other")
-    with pytest.raises(ConfigError, match="must belong to the certificate"):
-        client_context(cert=one, key=other)
+    with pytest.raises(ConfigError, match="does not belong to the certificate"):
+        client_context(ClientTls(cert=one, key=other))

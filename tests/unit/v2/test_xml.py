@@ -126,6 +126,15 @@ def test_limits_that_are_just_met() -> None:
     assert decode(data, limits=limits).message["ven_id"] == "ven1"
 
 
+def test_a_generous_depth_is_still_bounded() -> None:
+    generous = Limits(max_depth=1_000_000)
+    levels = "<x>" * 200 + "</x>" * 200
+    assert decode(poll(inside=levels).encode(), limits=generous, leniency=["unknown-element"]).deviations
+    levels = "<x>" * 300 + "</x>" * 300
+    with pytest.raises(Malformed, match=r"depth|nested"):
+        decode(poll(inside=levels).encode(), limits=generous, leniency=["unknown-element"])
+
+
 def test_what_is_passed_over_has_a_bounded_depth() -> None:
     deep = "<x>" * 100 + "</x>" * 100
     with pytest.raises(Malformed, match="nested deeper"):

@@ -199,7 +199,7 @@ async def test_an_empty_reply_has_a_length_of_zero() -> None:
 
 def small_app(vtn: OpenADRServer, timeout_s: float = 0.05) -> App:
     """The VTN's door with little room and patience."""
-    return App(vtn.app._door, start=vtn.start, stop=vtn.stop, max_body=2000, body_timeout_s=timeout_s)
+    return App(vtn.app._door, start=vtn.start, wake=vtn._wake, stop=vtn.stop, max_body=2000, body_timeout_s=timeout_s)
 
 
 def part(body: bytes, more: bool) -> MutableMapping[str, Any]:
@@ -237,10 +237,10 @@ async def test_whoever_leaves_gets_no_reply(parts: Parts) -> None:
 async def test_what_nobody_expected_is_500_and_no_exception() -> None:
     async with running() as vtn:
 
-        async def fails() -> None:
+        async def fails() -> bool:
             raise ZeroDivisionError("a secret")
 
-        reply = await ask(App(vtn.app._door, start=fails, stop=vtn.stop))
+        reply = await ask(App(vtn.app._door, start=vtn.start, wake=fails, stop=vtn.stop))
         assert reply.status == 500
         assert b"secret" not in reply.body
 
@@ -297,6 +297,56 @@ async def test_it_is_mounted_in_another_application_and_starts_by_itself() -> No
     assert (await ask(host, "/vtn" + POLL, client=("127.0.0.1", 7), extensions={})).status == 200
     await vtn.add_event(event())
     await vtn.stop()
+
+
+async def test_after_the_end_it_is_503_until_it_is_started_again() -> None:
+    vtn = server()
+    assert (await ask(vtn.app)).status == 200
+    await vtn.stop()
+    assert (await ask(vtn.app)).status == 503
+    assert (await vtn.handle(POLL, BODY))[0] == 503
+    assert await lifespan(vtn.app, "lifespan.startup", "lifespan.shutdown") != []
+    assert (await ask(vtn.app)).status == 503
+    await vtn.start()
+    assert (await ask(vtn.app)).status == 200
+    await vtn.stop()
+
+
+async def test_a_ven_is_known_by_its_certificate_and_by_no_other() -> None:
+    def shown(fingerprint: str | None) -> dict[str, object]:
+        return {"tls": {"fingerprint": fingerprint}} if fingerprint is not None else {}
+
+    async def post(service: str, message: wire.Message, fingerprint: str | None) -> wire.Message:
+        path = f"/OpenADR2/Simple/2.0b/{service}"
+        reply = await ask(vtn.app, path, body=encode(message), extensions=shown(fingerprint))
+        return decode(reply.body).message
+
+    def create(**fields: Any) -> wire.OadrCreatePartyRegistration:
+        return wire.OadrCreatePartyRegistration(
+            request_id="r",
+            profile_name="2.0b",
+            transport_name="simpleHttp",
+            report_only=False,
+            xml_signature=False,
+            http_pull_model=True,
+            **fields,
+        )
+
+    async with running() as vtn:
+        one = await post("EiRegisterParty", create(ven_name="same"), "AA")
+        two = await post("EiRegisterParty", create(ven_name="same"), "BB")
+        assert one["ven_id"] != two["ven_id"]
+        assert (await post("EiRegisterParty", create(), "AA"))["ven_id"] == one["ven_id"]
+        query = await post("EiRegisterParty", wire.OadrQueryRegistration(request_id="q"), "AA")
+        assert query["ven_id"] == one["ven_id"]
+        ven = Ven(vtn, one["ven_id"])
+        await ven.take_offer()
+        assert await ven.is_idle()
+        for fingerprint, code in (("AA", "200"), ("BB", "463"), (None, "200")):
+            reply = await post("OadrPoll", wire.OadrPoll(ven_id=ven.ven_id), fingerprint)
+            assert reply["response"].response_code == code
+        stolen = await post("EiRegisterParty", create(ven_id=ven.ven_id), "BB")
+        assert stolen["response"].response_code == "463"
 
 
 async def test_websockets_are_closed() -> None:

@@ -83,6 +83,7 @@ class Conversation(Talk):
             error = RemoteProtocolError(f"{message.message_type} is no message that a VTN receives", code="459")
             return self.fault_reply(message, error)
         try:
+            self._check_peer(message, peer)
             if peer.profile == "2.0a":
                 await self._admit_a(message)
             return await respond(message, peer)
@@ -126,10 +127,21 @@ class Conversation(Talk):
         """Whether the VEN is registered."""
         return self.service.is_registered(ven_id)
 
-    def is_idle(self, ven_id: str) -> bool:
+    def _check_peer(self, message: wire.Message, peer: Peer) -> None:
+        """Whether the certificate is that of the VEN that the message names."""
+        ven_id = message.get("ven_id")
+        if ven_id is not None and not self._is_peer(ven_id, peer):
+            raise RemoteProtocolError(f"the certificate is not that of VEN {ven_id!r}", code="463")
+
+    def _is_peer(self, ven_id: str, peer: Peer) -> bool:
+        known = self.service.registration(ven_id) if peer.fingerprint is not None else None
+        return known is None or known.fingerprint in (None, peer.fingerprint)
+
+    def is_idle(self, ven_id: str, peer: Peer) -> bool:
         """Whether nothing waits for a VEN, known without asking the store or the user."""
         return (
             not self._asks_at_polls()
+            and self._is_peer(ven_id, peer)
             and self.service.is_registered(ven_id)
             and self.service.is_idle(self.service.registered(ven_id))
         )

@@ -57,7 +57,7 @@ class Talk:
         handler = self.backend.get(name)
         if handler is None:
             return UNSET
-        peer = argument if isinstance(argument, str) else str(argument.get("ven_id", ""))
+        peer = argument if isinstance(argument, str) else argument.get("ven_id") or argument.get("ven_name") or ""
         return await self.caller.call(handler, argument, peer=peer)
 
     def ven(self, ven_id: str | None) -> Ven:

@@ -77,7 +77,7 @@ class V2Door:
         if profile == "2.0b" and service.lower() != found["service"].lower():
             stray = RemoteProtocolError(f"{message.message_type} belongs to {service}, not {found['service']}")
             return 200, encode(self._conversation.fault_reply(message, stray))
-        if type(message) is wire.OadrPoll and self._conversation.is_idle(message.ven_id):
+        if type(message) is wire.OadrPoll and self._conversation.is_idle(message.ven_id, peer):
             self._heard(message.ven_id)
             return 200, IDLE_BODY
         answer = self._conversation.answer_a if profile == "2.0a" else self._conversation.answer

@@ -45,6 +45,10 @@ class EventService(PartyService):
         for stored in await self.store.list_events():
             self._take(stored)
 
+    async def stop(self) -> None:
+        async with self._event_lock:  # what is under way is finished
+            await super().stop()
+
     def _take(self, stored: StoredEvent) -> None:
         event_id = stored.event.event_id
         self._recipients.pop(event_id, None)
