@@ -250,7 +250,7 @@ def _write(profile: Profile, message: Message, object_id: str | None) -> tuple[s
     written = Written()
     try:
         text = writer_of(shape, message.tag)(message, written)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # the last three: of a class without a form
         explain(shape, message, message.message_type, profile.name)
         raise SchemaMismatch(f"can't be written: {error}", path=message.message_type) from error
     ids = written.ids

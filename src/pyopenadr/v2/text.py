@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from math import isfinite, isnan
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -93,7 +92,7 @@ def _format_string(value: object) -> str:
         if not isinstance(value, str):
             raise ValueError(described(value))
         value = str.__str__(value)
-    return value if value.isalnum() else escape(value)
+    return value if value.isalnum() or _UNSAFE(value) is None else escape(value)
 
 
 STRING = Kind("string", str, _format_string, "text")
@@ -205,6 +204,7 @@ ANY_URI = Kind("anyURI", _parse_uri, _format_uri, "a URI")
 # With these characters alone, Python reads exactly the numbers that XML Schema does.
 _OF_FLOATS = "0123456789.-+eE"
 _FLOAT_NAMES = {"INF": float("inf"), "-INF": float("-inf"), "NaN": float("nan")}
+_FLOAT_TEXTS = {repr(number): name for name, number in _FLOAT_NAMES.items()}
 
 
 def _parse_float(text: str) -> float:
@@ -228,9 +228,8 @@ def _format_float(value: object) -> str:
             value = float(value)
         except OverflowError as error:
             raise ValueError(f"{str(value)[:20]}…, which is too large") from error
-    if isfinite(value):
-        return repr(value)
-    return "NaN" if isnan(value) else "INF" if value > 0 else "-INF"
+    text = repr(value)
+    return _FLOAT_TEXTS.get(text, text)
 
 
 FLOAT = Kind("float", _parse_float, _format_float, "a number such as 3.5")

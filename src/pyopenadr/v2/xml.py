@@ -193,9 +193,12 @@ def is_stray(text: str | None) -> bool:
 
 def text_of(element: etree._Element) -> str:
     """The character data directly in an element, before, between and behind what it holds."""
-    if not len(element):
-        return element.text or ""
-    return "".join([element.text or "", *(child.tail or "" for child in element)])
+    text = element.text or ""
+    if len(element):
+        children: Any = element
+        for child in children[:]:
+            text += child.tail or ""
+    return text
 
 
 _NIL = f"{{{PREFIXES['xsi']}}}nil"

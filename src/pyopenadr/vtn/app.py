@@ -36,9 +36,9 @@ _GZIPPED_IDLE: Final = gzip.compress(IDLE_BODY, 6, mtime=0)
 class App:
     """An ASGI 3 application; it can be mounted in any other.
 
-    `start` and `stop` are called at the host's start and end. `wake` is called at each request: it starts what has not
-    been started, where the application is mounted without these events, and says whether it works. A message may have `max_body` bytes and take `body_timeout_s` seconds to
-    arrive.
+    `start` and `stop` are called at the host's start and end. `wake` is called at each request: it starts what has
+    not been started, where the application is mounted without these events, and says whether it works. A message may
+    have `max_body` bytes and take `body_timeout_s` seconds to arrive.
     """
 
     def __init__(

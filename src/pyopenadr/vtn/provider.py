@@ -210,7 +210,7 @@ class Provider:
         await self._send(ven_id, request, readings, last=False)
         return True
 
-    def deliver_due(self) -> None:
+    async def deliver_due(self) -> None:
         """Begin to deliver the periodic reports whose time has come, each by itself."""
         now = self._clock.now()
         for key, schedule in self._schedules.items():

@@ -175,7 +175,7 @@ class OpenADRServer:
 
     async def _wake(self) -> bool:
         """Start at the first request, where nobody did before; not after `stop`. Returns whether it works now."""
-        if not self._stopped:
+        if not self._started and not self._stopped:
             await self.start()
         return self._started
 
@@ -189,10 +189,7 @@ class OpenADRServer:
             raise
         self._spawn(keep_on(self._watch.look, self.clock, self._watch.step_s, "watching the VENs"))
         self._spawn(keep_on(self._service.close_events, self.clock, 10.0, "putting away events that are over"))
-        self._spawn(keep_on(self._deliver_due, self.clock, 1.0, "delivering reports of the VTN"))
-
-    async def _deliver_due(self) -> None:
-        self._provider.deliver_due()
+        self._spawn(keep_on(self._provider.deliver_due, self.clock, 1.0, "delivering reports of the VTN"))
 
     async def stop(self) -> None:
         """End everything in order; what is in flight is finished. Safe to repeat."""
