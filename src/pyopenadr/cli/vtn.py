@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from pyopenadr.errors import ConfigError, LocalProtocolError
+from pyopenadr.transport.tls import ServerTls, TlsProfile
 from pyopenadr.v2.text import parse_date_time, parse_duration
 from pyopenadr.vtn.server import OpenADRServer
 
@@ -32,14 +33,24 @@ def vtn(
     events: Annotated[
         Path | None, typer.Option(help="A JSON file with events to publish at the start; known event_ids are kept.")
     ] = None,
+    cert: Annotated[
+        list[Path] | None, typer.Option(help="The VTN's certificate with its chain; twice for RSA and EC side by side.")
+    ] = None,
+    key: Annotated[list[Path] | None, typer.Option(help="The key of each certificate, in the same order.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="The authorities of the VENs' certificates.")] = None,
+    crl: Annotated[Path | None, typer.Option(help="Certificates that have been revoked.")] = None,
+    tls_profile: Annotated[
+        str, typer.Option(help="modern, or openadr for TLS 1.2 with the two suites of rule 67 alone.")
+    ] = "modern",
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Serve plain HTTP on an address that others can reach.")
     ] = False,
 ) -> None:
     """Serve OpenADR 2.0a and 2.0b VENs by HTTP pull until interrupted.
 
-    Every VEN that can reach the address is accepted, so this is for a laboratory, or behind something that lets only
-    the right ones in. An event in the file given by --events looks like this:
+    Without --cert this is plain HTTP on loopback, and every VEN that reaches it is accepted: a laboratory. With --cert,
+    --key and --ca it is HTTPS; every VEN needs a certificate of these authorities, and is bound to the one that it
+    registers with (pyopenadr certs demo makes a set for tests). An event in the file given by --events looks like this:
     {"event_id": "e1", "start": "2030-01-31T12:00:00Z", "intervals": [["PT1H", 2]], "market_context": "http://x/y"}
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -52,9 +63,25 @@ def vtn(
         port=port,
         poll_frequency=timedelta(seconds=poll_seconds),
         misses=misses,
+        tls=_tls(cert or [], key or [], ca, crl, tls_profile),
         insecure=insecure,
     )
     asyncio.run(_serve(server, planned))
+
+
+def _tls(cert: list[Path], key: list[Path], ca: Path | None, crl: Path | None, profile: str) -> ServerTls | None:
+    if not cert:
+        if key or ca or crl:
+            raise ConfigError("--key, --ca and --crl need --cert")
+        return None
+    if len(cert) != len(key):
+        raise ConfigError("give one --key for each --cert, in the same order")
+    if ca is None:
+        raise ConfigError("--cert needs --ca, the authorities of the VENs' certificates")
+    if profile not in ("modern", "openadr"):
+        raise ConfigError(f"--tls-profile may be modern or openadr, not {profile}")
+    chosen: TlsProfile = "openadr" if profile == "openadr" else "modern"
+    return ServerTls(certificates=tuple(zip(cert, key, strict=True)), ca_file=ca, crl_file=crl, profile=chosen)
 
 
 async def _serve(server: OpenADRServer, planned: list[dict[str, Any]]) -> None:

@@ -183,7 +183,8 @@ def line_of(element: etree._Element) -> int | None:
 def children_of(element: etree._Element) -> list[etree._Element]:
     """The child elements, without comments and processing instructions."""
     children: Any = element
-    return [child for child in children[:] if isinstance(child.tag, str)]  # a slice is the fastest way in lxml
+    # A slice is the fastest way through lxml's children, and their class is known without making their names.
+    return [child for child in children[:] if child.__class__ is etree._Element]
 
 
 def is_stray(text: str | None) -> bool:

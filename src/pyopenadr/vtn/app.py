@@ -11,6 +11,7 @@ import logging
 import re
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import datetime
 from typing import Any, Final
 
 from pyopenadr.errors import OpenADRError
@@ -37,7 +38,8 @@ class App:
     """An ASGI 3 application; it can be mounted in any other.
 
     `start` and `stop` are called at the host's start and end. `wake` is called at each request: it starts what has
-    not been started, where the application is mounted without these events, and says whether it works. A message may
+    not been started, where the application is mounted without these events, and says whether it works. `now` is asked
+    whether certificates are still valid, on connections that have been open for long (2.0b rule 516). A message may
     have `max_body` bytes and take `body_timeout_s` seconds to arrive.
     """
 
@@ -48,6 +50,7 @@ class App:
         start: Callable[[], Awaitable[None]],
         wake: Callable[[], Awaitable[bool]],
         stop: Callable[[], Awaitable[None]],
+        now: Callable[[], datetime],
         max_body: int = DEFAULT_LIMITS.max_bytes,
         body_timeout_s: float = _BODY_TIMEOUT_S,
     ) -> None:
@@ -55,6 +58,7 @@ class App:
         self._start = start
         self._wake = wake
         self._stop = stop
+        self._now = now
         self._max_body = max_body
         self._body_timeout_s = body_timeout_s
 
@@ -126,8 +130,10 @@ class App:
         if not await self._wake():
             raise _Refused(503, "this VTN has been stopped")
         client = scope.get("client")
-        fingerprint = (scope.get("extensions") or {}).get("tls", {}).get("fingerprint")
-        peer = Peer(address=f"{client[0]}:{client[1]}" if client else "", fingerprint=fingerprint)
+        tls = (scope.get("extensions") or {}).get("tls", {})
+        if "not_after" in tls and tls["not_after"] < self._now():
+            raise _Refused(403, "the certificate of this connection has expired: connect with a new one")
+        peer = Peer(address=f"{client[0]}:{client[1]}" if client else "", fingerprint=tls.get("fingerprint"))
         return await self._door.handle(path, body, peer)
 
     async def _body(self, receive: Receive, headers: dict[bytes, bytes]) -> bytes:

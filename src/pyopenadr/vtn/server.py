@@ -20,6 +20,7 @@ from pyopenadr.model.time import ZERO, Duration, is_positive
 from pyopenadr.store import Store, open_store
 from pyopenadr.store.port import Answer, StoredReading, StoredRequest
 from pyopenadr.transport.server import HttpServer
+from pyopenadr.transport.tls import ServerTls
 from pyopenadr.v2 import bridge
 from pyopenadr.v2 import vtn as rules
 from pyopenadr.v2.xml import DEFAULT_LIMITS, Limits
@@ -69,6 +70,7 @@ class OpenADRServer:
         clock: where the time comes from.
         leniency: which deviations of VENs are accepted, see `pyopenadr.v2.leniency`.
         limits: how large a message may be.
+        tls: serve HTTPS, and ask every VEN for a certificate; a VEN is bound to the one that it registers with.
         insecure: serve plain HTTP on an address that others can reach; without it only loopback is allowed.
         handlers: single handlers by name, for example `on_update_report=function`.
 
@@ -108,6 +110,7 @@ class OpenADRServer:
         clock: Clock | None = None,
         leniency: Iterable[str] = DEFAULT_LENIENCY,
         limits: Limits = DEFAULT_LIMITS,
+        tls: ServerTls | None = None,
         insecure: bool = False,
         **handlers: Callable[..., Any] | None,
     ) -> None:
@@ -116,12 +119,12 @@ class OpenADRServer:
         if misses < 1:
             raise ConfigError(f"misses must be 1 or more, not {misses}")
         _check_times(poll_frequency=poll_frequency, resend_after=resend_after, handler_timeout=handler_timeout)
-        if not insecure and not _is_loopback(host):
+        if tls is None and not insecure and not _is_loopback(host):
             raise ConfigError(
-                f"plain HTTP on {host} would let anybody on the network in: listen on 127.0.0.1 behind a proxy "
-                "that checks certificates, or say insecure=True (--insecure) if you mean it"
+                f"plain HTTP on {host} would let anybody on the network in: give tls=ServerTls(…) (--cert, "
+                "--key, --ca), or say insecure=True (--insecure) if you mean it"
             )
-        if insecure and not _is_loopback(host):
+        if tls is None and insecure and not _is_loopback(host):
             log.warning("INSECURE: VTN %s serves plain HTTP on %s; whoever reaches it is accepted", vtn_id, host)
         self.vtn_id = vtn_id
         self.backend = Backend()
@@ -139,8 +142,15 @@ class OpenADRServer:
         self._watch = Watch(self._service, self.backend, self._caller, self.clock, misses)
         conversation = Conversation(vtn_id, self._service, self._provider, self.backend, self._caller)
         self._door = V2Door(conversation, heard=self._watch.heard, limits=limits, leniency=leniency)
-        self.app = App(self._door, start=self.start, wake=self._wake, stop=self.stop, max_body=limits.max_bytes)
-        self._http = HttpServer(self.app, host, port)
+        self.app = App(
+            self._door,
+            start=self.start,
+            wake=self._wake,
+            stop=self.stop,
+            now=self.clock.now,
+            max_body=limits.max_bytes,
+        )
+        self._http = HttpServer(self.app, host, port, tls=tls)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._starting = asyncio.Lock()
         self._started = False

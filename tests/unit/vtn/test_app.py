@@ -199,7 +199,15 @@ async def test_an_empty_reply_has_a_length_of_zero() -> None:
 
 def small_app(vtn: OpenADRServer, timeout_s: float = 0.05) -> App:
     """The VTN's door with little room and patience."""
-    return App(vtn.app._door, start=vtn.start, wake=vtn._wake, stop=vtn.stop, max_body=2000, body_timeout_s=timeout_s)
+    return App(
+        vtn.app._door,
+        start=vtn.start,
+        wake=vtn._wake,
+        stop=vtn.stop,
+        now=vtn.clock.now,
+        max_body=2000,
+        body_timeout_s=timeout_s,
+    )
 
 
 def part(body: bytes, more: bool) -> MutableMapping[str, Any]:
@@ -240,7 +248,7 @@ async def test_what_nobody_expected_is_500_and_no_exception() -> None:
         async def fails() -> bool:
             raise ZeroDivisionError("a secret")
 
-        reply = await ask(App(vtn.app._door, start=vtn.start, wake=fails, stop=vtn.stop))
+        reply = await ask(App(vtn.app._door, start=vtn.start, wake=fails, stop=vtn.stop, now=vtn.clock.now))
         assert reply.status == 500
         assert b"secret" not in reply.body
 
