@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import logging
+import os
+import re
 import signal
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +24,15 @@ def ven(
     url: Annotated[str, typer.Argument(help="The VTN's address, for example http://127.0.0.1:8080")],
     opt: Annotated[str, typer.Option(help="What to answer to events: in or out.")] = "in",
     as_json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
+    state: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH",
+            help="The file that keeps registration, events and unsent readings over a restart; none keeps nothing. "
+            "Default: one for each name and address in the user's state folder.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Register with a VTN, poll it, and print and answer every event until interrupted."""
     if opt not in ("in", "out"):
@@ -31,7 +44,17 @@ def ven(
         typer.echo(json.dumps(_summary(event)) if as_json else _sentence(event))
         return answer
 
-    asyncio.run(_run(OpenADRClient(name, url, on_event=on_event)))
+    path = None if state == "none" else state or str(default_state(name, url))
+    asyncio.run(_run(OpenADRClient(name, url, state=path, on_event=on_event)))
+
+
+def default_state(name: str, url: str) -> Path:
+    """The state file of that VEN at that VTN, in the user's state folder."""
+    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "ven"
+    # The name is in the hash too: two names may look alike once they are made fit for a file.
+    tail = hashlib.sha256(f"{name}\n{url}".encode()).hexdigest()[:12]
+    return folder / "pyopenadr" / f"{plain[:80]}-{tail}.db"
 
 
 async def _run(client: OpenADRClient) -> None:
@@ -39,7 +62,8 @@ async def _run(client: OpenADRClient) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in a loop
             loop.add_signal_handler(number, client.stop)
-    await client.run()
+    async with client:
+        await client.run()
 
 
 def _summary(event: Event) -> dict[str, object]:

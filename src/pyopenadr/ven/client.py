@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random as randomness
 from collections.abc import Callable, Generator, Iterable, Mapping
 from datetime import timedelta
@@ -20,7 +21,9 @@ from pyopenadr.ven.journal import Journal
 from pyopenadr.ven.manual import ManualMode
 from pyopenadr.ven.part import Settings, assemble, interval
 from pyopenadr.ven.registration import Identity, Registrar
-from pyopenadr.ven.session import DEFAULT_LENIENCY, Session
+from pyopenadr.ven.session import DEFAULT_LENIENCY, Session, base_of
+from pyopenadr.ven.state import Ledger
+from pyopenadr.ven.statefile import open_ledger
 
 if TYPE_CHECKING:
     from pyopenadr.v2.signature import SigningKey
@@ -63,6 +66,7 @@ class OpenADRClient(ManualMode):
         ven_id: str | None = None,
         registration_id: str | None = None,
         vtn_id: str | None = None,
+        state: str | os.PathLike[str] | Ledger | None = None,
         auto_polling: bool = False,
         on_event: Handler | None = None,
         on_report: Handler | None = None,
@@ -74,6 +78,8 @@ class OpenADRClient(ManualMode):
         jitter: float = 0.1,
         query_first: bool = False,
         register_again_after: timedelta | float = 60.0,
+        keep_unsent: timedelta | float = timedelta(days=7),
+        most_unsent: int = 100_000,
         market_contexts: Iterable[str] | None = None,
         group_ids: Iterable[str] = (),
         group_names: Iterable[str] = (),
@@ -98,6 +104,9 @@ class OpenADRClient(ManualMode):
             vtn_url: the VTN's address; `/OpenADR2/Simple/2.0b` is added if it does not end in it.
             ven_id: the VEN's id if it was agreed upon beforehand. With `registration_id` too the VEN counts as
                 registered. `vtn_id` is checked against incoming events.
+            state: the file in which the client keeps what it must not forget: registration, events, what it still
+                has to send, and so on, so that a restart goes on where it stopped. Each VEN needs one of its own. With
+                None all that ends with the process.
             auto_polling: whether `async with` starts auto mode. It can be set later, too.
             default_opt: the answer to events where `on_event` is missing, fails or takes too long. "optOut", because
                 a VTN must not count on a load that nobody has taken off.
@@ -106,6 +115,8 @@ class OpenADRClient(ManualMode):
             jitter: the share by which a wait is lengthened at random, at most.
             query_first: whether auto mode sends oadrQueryRegistration before it registers.
             register_again_after: how long to wait before registering anew when the VTN has ended the registration.
+            keep_unsent, most_unsent: how long (seconds, if a number) and how many readings are kept for a VTN that does
+                not take them; the oldest are given up first.
             market_contexts: the programmes whose events are taken; None takes all.
             group_ids, group_names, resource_ids, party_ids, device_classes: what an event may be aimed at. If nothing
                 is given, every target is taken that does not name another VEN.
@@ -135,6 +146,8 @@ class OpenADRClient(ManualMode):
             jitter=jitter,
             query_first=query_first,
             register_again_after=register_again_after,
+            keep_unsent=keep_unsent,
+            most_unsent=most_unsent,
         )
         clock = clock if clock is not None else SystemClock()
         draw: Draw = random if random is not None else randomness.SystemRandom()
@@ -145,14 +158,22 @@ class OpenADRClient(ManualMode):
         session = Session(
             vtn_url, transport, clock=clock, draw=draw, journal=journal, leniency=leniency, signing_key=signing_key
         )
-        own_interval = None if poll_interval is None else interval("poll_interval", poll_interval)
-        registrar = Registrar(identity, session, clock=clock, journal=journal, poll_interval=own_interval)
+        ledger = open_ledger(state, ven_name=ven_name, vtn=base_of(vtn_url), complain=journal.error)
+        registrar = Registrar(
+            identity,
+            session,
+            ledger=ledger,
+            clock=clock,
+            journal=journal,
+            poll_interval=None if poll_interval is None else interval("poll_interval", poll_interval),
+        )
         super().__init__(
             assemble(
                 settings,
                 clock=clock,
                 draw=draw,
                 journal=journal,
+                ledger=ledger,
                 session=session,
                 registrar=registrar,
                 handler=lambda name: handler_of(self, name),
@@ -209,6 +230,11 @@ class OpenADRClient(ManualMode):
         """How many messages wait because the VTN could not be reached."""
         return len(self._parts.outbox)
 
+    @property
+    def dropped(self) -> int:
+        """How many readings were given up because the VTN did not take them, as far as the state goes back."""
+        return self._parts.reporter.backlog.dropped
+
     def executed_span(self, event_id: str) -> Span:
         """When this VEN executes the event: its active period, moved by the random offset (2.0b rule 30)."""
         known = self._parts.events.known[event_id]
@@ -224,6 +250,7 @@ class OpenADRClient(ManualMode):
         loop = asyncio.get_running_loop()
         stop, ended = loop.create_future(), loop.create_future()
         self._stop, self._ended = stop, ended
+        self._parts.resume()
         main = self._parts.crew.spawn(self._parts.loop.run(), "polling")
         try:
             await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -245,12 +272,13 @@ class OpenADRClient(ManualMode):
         return Ending(ended)
 
     async def close(self) -> None:
-        """End auto mode if it runs, and close all connections."""
+        """End auto mode if it runs, close all connections, and let go of the state file."""
         await self.stop()
         if self._background is not None:
             background, self._background = self._background, None
             await asyncio.wait({background})
         await self._wind_down()
+        await self._parts.ledger.close()
 
     async def __aenter__(self) -> Self:
         if self.auto_polling:
@@ -269,6 +297,7 @@ class OpenADRClient(ManualMode):
         await self._parts.crew.close()
         self._parts.events.clear_tasks()
         await self._parts.session.transport.close()
+        await self._parts.ledger.kept()
 
 
 class Ending:

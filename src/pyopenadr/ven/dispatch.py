@@ -131,9 +131,9 @@ class Dispatcher:
 
     async def _request_reregistration(self, message: wire.OadrRequestReregistration) -> None:
         problem = self._misaddressed(message.ven_id, "")
-        await self._answer("EiRegisterParty", wire.OadrResponse(response=problem or response(), ven_id=self._ven_id))
         if problem is None and self.registrar.state is State.REGISTERED:
             self.registrar.state = State.STALE
+        await self._answer("EiRegisterParty", wire.OadrResponse(response=problem or response(), ven_id=self._ven_id))
 
     async def _answer(self, service: str, message: wire.Message, *expected: type[wire.Message]) -> None:
         letter = Letter(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime
 from types import MappingProxyType
 
 import msgspec
 
 from pyopenadr.clock import Clock
 from pyopenadr.errors import OpenADRError
-from pyopenadr.model import Event, OptType
+from pyopenadr.model import Event, OptType, ResponseRequired
 from pyopenadr.v2 import wire
 from pyopenadr.v2.ven import (
     KnownEvent,
@@ -30,7 +30,9 @@ from pyopenadr.ven.backoff import Draw
 from pyopenadr.ven.handler import Caller, Handler, HandlerFailed
 from pyopenadr.ven.journal import Journal
 from pyopenadr.ven.outbox import Letter, Outbox
+from pyopenadr.ven.schedule import sleep_until
 from pyopenadr.ven.session import asks_to_register
+from pyopenadr.ven.state import Ledger
 from pyopenadr.ven.task import Crew
 
 __all__ = ["EventBook", "EventReply", "reply_of"]
@@ -89,10 +91,24 @@ class _Decision:
             self.task.cancel()
 
 
-class EventBook:
-    """Receives events, has them decided, and answers.
+class _Row(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of an event. `undecided`: the user has not answered it yet."""
 
-    `decides` gives the handler, or None where there is none. `on_lost` is called if the VTN no longer knows us.
+    known: KnownEvent
+    undecided: bool
+
+
+class _Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """A cancelled event that the user has yet to hear of, at `until`."""
+
+    event: Event
+    until: datetime
+
+
+class EventBook:
+    """Receives events, has them decided, and answers; what it knows survives a restart.
+
+    `handler` gives the user's handler, or None where there is none. `on_lost` is called if the VTN no longer knows us.
     """
 
     def __init__(
@@ -104,24 +120,30 @@ class EventBook:
         clock: Clock,
         draw: Draw,
         journal: Journal,
+        ledger: Ledger,
         default_opt: OptType,
+        ven_id: Callable[[], str],
         handler: Callable[[], Handler | None],
         on_lost: Callable[[OpenADRError], None],
     ) -> None:
-        self.known: dict[str, KnownEvent] = {}
+        rows = ledger.load("event", _Row)
+        self.known: dict[str, KnownEvent] = {event_id: row.known for event_id, row in rows.items()}
+        self._undecided = {event_id for event_id, row in rows.items() if row.undecided}
         self._outbox = outbox
         self._caller = caller
         self._crew = crew
         self._clock = clock
         self._draw = draw
         self._journal = journal
+        self._ledger = ledger
         self._default = EventReply(opt_type=default_opt)
         self._handler = handler
         self._on_lost = on_lost
-        self._ven_id = ""
+        self._ven_id = ven_id
         self._deciding: dict[str, _Decision] = {}
+        self._endings = ledger.load("ending", _Ending)
         self._ending: dict[str, asyncio.Task[None]] = {}
-        self._answers: dict[str, wire.EventResponse] = {}
+        self._answers = ledger.load("answer", wire.EventResponse)
         self._gathering: asyncio.Task[None] | None = None
         self._warned = False
 
@@ -132,7 +154,6 @@ class EventBook:
 
     def receive(self, message: wire.OadrDistributeEvent, scope: VenScope, *, reply_limit: int | None = None) -> bool:
         """Take in a list of events; whether it held anything new."""
-        self._ven_id = scope.ven_id
         outcome = consider(message, self.known, scope=scope, now=self._clock.now(), reply_limit=reply_limit)
         if outcome.fault is not None:
             self._refuse(outcome.fault)
@@ -146,7 +167,7 @@ class EventBook:
     def opted(self, event_id: str, opt_type: OptType) -> None:
         """The user has answered this event by hand."""
         if event_id in self.known:
-            self.known[event_id] = msgspec.structs.replace(self.known[event_id], opt_type=opt_type)
+            self._note(msgspec.structs.replace(self.known[event_id], opt_type=opt_type), undecided=False)
 
     def forget(self) -> None:
         """The registration is over: every event ends, and nothing is answered any more."""
@@ -155,8 +176,24 @@ class EventBook:
         for decision in self._deciding.values():
             decision.cancel()
         self._deciding.clear()
-        self._answers.clear()
+        for event_id in list(self._answers):
+            self._drop_answer(event_id)
         self._outbox.drop(LANE)
+
+    def resume(self) -> None:
+        """Go on with what was begun before a stop or a restart: ask what is undecided, tell what has ended."""
+        for event_id in [event_id for event_id in self.known if event_id in self._undecided]:
+            event = self.known[event_id].event
+            verdict = Verdict(
+                kind="new",
+                event_id=event_id,
+                modification_number=event.modification_number,
+                answer=event.response_required == ResponseRequired.ALWAYS,
+            )
+            self._decide(verdict, event)
+        for event_id, ending in self._endings.items():
+            self._await_end(event_id, ending)
+        self._send_when_decided()
 
     def clear_tasks(self) -> None:
         """The client stops: its tasks are gone, and so is what was being decided."""
@@ -169,7 +206,7 @@ class EventBook:
             f"the VTN's list of events is refused with {fault.response_code}: {fault.response_description}",
             extra={"request_id": fault.request_id},
         )
-        message = created_event_fault(self._ven_id, fault)
+        message = created_event_fault(self._ven_id(), fault)
         self._outbox.put(LANE, Letter(service="EiEvent", subject="the refusal of events", build=lambda: message))
 
     def _take(self, verdict: Verdict, request_id: str) -> None:
@@ -198,15 +235,36 @@ class EventBook:
                 )
         opt_type = verdict.opt_type or (old.opt_type if old is not None else None)
         if verdict.answer and opt_type is not None and not self._is_open(event_id):
-            self._answers[event_id] = event_response(verdict, opt_type, request_id)
+            self._answer(event_response(verdict, opt_type, request_id))
 
     def _keep(self, event: Event, old: KnownEvent | None, request_id: str) -> None:
         offset = old.offset if old is not None and keep_offset(old, event) else None
         if offset is None:
             offset = random_offset(event.start_after, event.start, self._draw.random())
-        self.known[event.event_id] = KnownEvent(event=event, offset=offset, request_id=request_id)
+        self._note(KnownEvent(event=event, offset=offset, request_id=request_id), undecided=True)
+        if self._endings.pop(event.event_id, None) is not None:
+            self._ledger.drop("ending", event.event_id)
         if (ending := self._ending.pop(event.event_id, None)) is not None:
             ending.cancel()
+
+    def _note(self, known: KnownEvent, *, undecided: bool) -> None:
+        event_id = known.event.event_id
+        self.known[event_id] = known
+        (self._undecided.add if undecided else self._undecided.discard)(event_id)
+        self._ledger.put("event", event_id, _Row(known=known, undecided=undecided))
+
+    def _drop(self, event_id: str) -> KnownEvent:
+        self._undecided.discard(event_id)
+        self._ledger.drop("event", event_id)
+        return self.known.pop(event_id)
+
+    def _answer(self, answer: wire.EventResponse) -> None:
+        self._answers[answer.event_id] = answer
+        self._ledger.put("answer", answer.event_id, answer)
+
+    def _drop_answer(self, event_id: str) -> None:
+        if self._answers.pop(event_id, None) is not None:
+            self._ledger.drop("answer", event_id)
 
     def _drop_unlisted(
         self, message: wire.OadrDistributeEvent, cancelled: tuple[str, ...], reply_limit: int | None
@@ -222,14 +280,14 @@ class EventBook:
             known = self.known[event_id]
             end = executed_span(known.event, known.offset).end
             if end is not None and end <= self._clock.now():
-                del self.known[event_id]  # it has run its course
+                self._drop(event_id)  # it has run its course
 
     # -- what the user says --------------------------------------------------------------------------------------
 
     def _decide(self, verdict: Verdict, event: Event) -> None:
         if (older := self._deciding.pop(event.event_id, None)) is not None:
             older.cancel()
-        self._answers.pop(event.event_id, None)
+        self._drop_answer(event.event_id)
         handler = self._handler()
         if handler is None:
             if not self._warned:
@@ -237,18 +295,19 @@ class EventBook:
                 self._journal.warning(
                     f"there is no on_event handler: every event is answered with {self._default.opt_type}, said once"
                 )
-            self._settle(verdict, self._default)
+            self._settle(verdict, self._default, final=True)
             return
         decision = self._deciding[event.event_id] = _Decision(verdict)
         decision.task = self._crew.spawn(self._ask(handler, decision, event), f"event {event.event_id}")
 
     async def _ask(self, handler: Handler, decision: _Decision, event: Event) -> None:
+        await self._ledger.kept()  # a call whose event could be forgotten again would be made twice
         call = self._caller.start(handler, event)
         try:
             if not await self._caller.ends_within(call, self._caller.timeout_s):
                 self._complain(event, f"on_event gave no answer within {self._caller.timeout_s:g} seconds")
                 decision.defaulted = True
-                self._settle(decision.verdict, self._default)
+                self._settle(decision.verdict, self._default, final=False)
                 self._send_when_decided()
                 await asyncio.wait({call})
             try:
@@ -256,8 +315,7 @@ class EventBook:
             except HandlerFailed as error:
                 self._complain(event, str(error))
                 reply = self._default
-            if not decision.defaulted or reply != self._default:
-                self._settle(decision.verdict, reply)
+            self._settle(decision.verdict, reply, final=True, told=decision.defaulted and reply == self._default)
         finally:
             call.cancel()
             if self._deciding.get(event.event_id) is decision:
@@ -271,21 +329,19 @@ class EventBook:
             extra={"event_id": event.event_id, "request_id": known.request_id if known is not None else ""},
         )
 
-    def _settle(self, verdict: Verdict, reply: EventReply) -> None:
-        """Note the answer, if it is still about the version that is known."""
+    def _settle(self, verdict: Verdict, reply: EventReply, *, final: bool, told: bool = False) -> None:
+        """Note the answer, if it is still about the version that is known; one that is not `final` may change.
+
+        `told`: the VTN has got this very answer already.
+        """
         known = self.known.get(verdict.event_id)
         if known is None or known.event.modification_number != verdict.modification_number:
             return
         opt_type = OptType(reply.opt_type)
-        self.known[verdict.event_id] = msgspec.structs.replace(known, opt_type=opt_type)
-        if verdict.answer:
-            self._answers[verdict.event_id] = event_response(
-                verdict,
-                opt_type,
-                known.request_id,
-                code=reply.response_code,
-                description=reply.response_description,
-            )
+        self._note(msgspec.structs.replace(known, opt_type=opt_type), undecided=not final)
+        if verdict.answer and not told:
+            code, description = reply.response_code, reply.response_description
+            self._answer(event_response(verdict, opt_type, known.request_id, code=code, description=description))
 
     def _is_open(self, event_id: str) -> bool:
         decision = self._deciding.get(event_id)
@@ -295,26 +351,31 @@ class EventBook:
 
     def _end(self, event_id: str, event: Event) -> None:
         """The event is cancelled: the user hears of it when it really ends (2.0b rule 65)."""
-        known = self.known.pop(event_id)
+        known = self._drop(event_id)
         if (decision := self._deciding.pop(event_id, None)) is not None:
             decision.cancel()
-        self._answers.pop(event_id, None)
-        handler = self._handler()
-        if handler is not None:
-            delay = cancel_delay(known, self._clock.now(), self._draw.random())
-            self._ending[event_id] = self._crew.spawn(self._tell_end(handler, event, delay), f"end of {event_id}")
+        self._drop_answer(event_id)
+        now = self._clock.now()
+        ending = _Ending(event=event, until=now + cancel_delay(known, now, self._draw.random()))
+        self._endings[event_id] = ending
+        self._ledger.put("ending", event_id, ending)
+        self._await_end(event_id, ending)
 
-    async def _tell_end(self, handler: Handler, event: Event, delay: timedelta) -> None:
-        own = asyncio.current_task()
+    def _await_end(self, event_id: str, ending: _Ending) -> None:
+        self._ending[event_id] = self._crew.spawn(self._tell_end(ending), f"end of {event_id}")
+
+    async def _tell_end(self, ending: _Ending) -> None:
+        event_id = ending.event.event_id
+        await self._ledger.kept()
+        await sleep_until(self._clock, ending.until)
         try:
-            if delay > timedelta(0):
-                await self._clock.sleep(delay.total_seconds())
-            await self._caller.ask(handler, event)
+            if (handler := self._handler()) is not None:
+                await self._caller.ask(handler, ending.event)
         except HandlerFailed as error:
-            self._journal.error(f"event {event.event_id} is cancelled, but {error}", extra={"event_id": event.event_id})
-        finally:
-            if self._ending.get(event.event_id) is own:
-                del self._ending[event.event_id]
+            self._journal.error(f"event {event_id} is cancelled, but {error}", extra={"event_id": event_id})
+        if self._endings.get(event_id) is ending:
+            del self._endings[event_id], self._ending[event_id]
+            self._ledger.drop("ending", event_id)
 
     # -- what the VTN hears --------------------------------------------------------------------------------------
 
@@ -332,17 +393,19 @@ class EventBook:
         self._send()
 
     def _send(self) -> None:
+        if self._outbox.waiting(LANE) > 1:
+            return  # the last one in the lane takes along whatever there is when its turn comes
         sent: dict[str, wire.EventResponse] = {}
 
         def build() -> wire.OadrCreatedEvent | None:
             sent.clear()
             sent.update(self._answers)
-            return created_event(self._ven_id, list(sent.values())) if sent else None
+            return created_event(self._ven_id(), list(sent.values())) if sent else None
 
         def settled(*_: object) -> None:
             for event_id, answer in sent.items():
                 if self._answers.get(event_id) is answer:
-                    del self._answers[event_id]
+                    self._drop_answer(event_id)
 
         def refused(error: OpenADRError) -> None:
             settled()

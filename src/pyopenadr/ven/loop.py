@@ -64,10 +64,14 @@ class Loop:
 
     async def run(self) -> None:
         """Poll for ever."""
-        if self._registrar.count == 0 and self._registrar.state is State.REGISTERED:
+        registrar = self._registrar
+        if registrar.state is State.REGISTERED and not registrar.confirmed:
             # The ids come from the configuration; the VTN confirms them and says how often to poll.
-            self._registrar.state = State.STALE
+            registrar.state = State.STALE
         self._served = None
+        if registrar.metadata is not None and registrar.metadata == self._dispatcher.reporter.offered:
+            # The VTN knows everything already; only what has happened to the events meanwhile has to be asked.
+            self._served, self._step, self._tries = registrar.count, 1, 0  # the step of METADATA is done
         while True:
             wait = await self._cycle()
             await self._clock.sleep(wait)

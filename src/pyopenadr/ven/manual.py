@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import itertools
+from collections.abc import Container, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,9 +19,9 @@ from pyopenadr.v2.faults import response
 from pyopenadr.v2.profile import B
 from pyopenadr.v2.ven import created_event
 from pyopenadr.ven.handler import Handler
+from pyopenadr.ven.order import Offer
 from pyopenadr.ven.part import Parts
 from pyopenadr.ven.registration import State
-from pyopenadr.ven.report import Offer
 
 __all__ = ["Exchange", "ManualMode"]
 
@@ -44,6 +47,7 @@ class ManualMode:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._delivered: dict[str, tuple[int, str]] = {}
+        self._opts = parts.ledger.load("opt", Opt)
 
     @property
     def running(self) -> bool:
@@ -77,6 +81,7 @@ class ManualMode:
         reply = await self._parts.registrar.cancel()
         self._parts.dispatcher.forget()
         self._parts.registrar.state = State.ENDED
+        await self._parts.ledger.kept()
         return _native(reply)
 
     # -- polling and events -------------------------------------------------------------------------
@@ -137,6 +142,7 @@ class ManualMode:
         )
         reply = await self._parts.session.tell("EiEvent", created_event(self._parts.registrar.ven_id, [answer]))
         self._parts.events.opted(event_id, OptType(opt_type))
+        await self._parts.ledger.kept()
         return _native(reply)
 
     def _version_of(self, event_id: str, modification_number: int | None) -> tuple[int, str]:
@@ -159,6 +165,11 @@ class ManualMode:
 
     # -- opts ---------------------------------------------------------------------------------------
 
+    @property
+    def opts(self) -> Mapping[str, Opt]:
+        """The availabilities that the VTN has been told and that were not taken back, by optID."""
+        return MappingProxyType(self._opts)
+
     async def create_opt(
         self,
         opt_type: OptType | str,
@@ -174,7 +185,8 @@ class ManualMode:
     ) -> Exchange:
         """Tell when this VEN is available, or its word on one event (oadrCreateOpt, 2.0b rules 200 to 211).
 
-        Give either `availability` or `event_id`. The reply's `opt_id` is what `cancel_opt` takes.
+        Give either `availability` or `event_id`. The reply's `opt_id` is what `cancel_opt` takes. An opt on a whole
+        event takes the place of the answer to it.
         """
         if event_id is not None:
             modification_number, _ = self._version_of(event_id, modification_number)
@@ -192,14 +204,24 @@ class ManualMode:
             device_classes=tuple(device_classes),
         )
         message = lower_opt(opt, self._parts.session.new_id())
-        return _native(await self._parts.session.tell("EiOpt", message, wire.OadrCreatedOpt))
+        reply = await self._parts.session.tell("EiOpt", message, wire.OadrCreatedOpt)
+        if event_id is None:
+            self._opts[opt.opt_id] = opt
+            self._parts.ledger.put("opt", opt.opt_id, opt)
+        elif target is None and not device_classes:
+            self._parts.events.opted(event_id, opt.opt_type)
+        await self._parts.ledger.kept()
+        return _native(reply)
 
     async def cancel_opt(self, opt_id: str) -> Exchange:
         """Take an availability back (oadrCancelOpt); not for opts on one event (2.0b rule 211)."""
         message = wire.OadrCancelOpt(
             request_id=self._parts.session.new_id(), opt_id=opt_id, ven_id=self._parts.registrar.ven_id
         )
-        return _native(await self._parts.session.tell("EiOpt", message, wire.OadrCanceledOpt))
+        reply = await self._parts.session.tell("EiOpt", message, wire.OadrCanceledOpt)
+        self._opts.pop(opt_id, None)
+        self._parts.ledger.drop("opt", opt_id)
+        return _native(reply)
 
     # -- reports -------------------------------------------------------------------------------------------------
 
@@ -231,6 +253,7 @@ class ManualMode:
 
         Args:
             report_name: TELEMETRY_USAGE, TELEMETRY_STATUS, HISTORY_USAGE, or a name of yours with `x-`.
+            report_specifier_id: its id; by default made from the name and the rIDs, and so the same at each start.
             points: what can be measured. The sampling rate of telemetry, where you leave it out, is once a second at
                 most and once per `duration` at least.
             duration: how much data is kept.
@@ -238,7 +261,9 @@ class ManualMode:
                 at once as a mapping from rID; for a HISTORY report with the `ReportRequest`. Without a source
                 `next_report` is asked, and without that the report is yours to send by `update_report()`.
         """
-        specifier = report_specifier_id if report_specifier_id is not None else self._parts.session.new_id()
+        specifier = report_specifier_id
+        if specifier is None:
+            specifier = _specifier_of(report_name, points, self._parts.reporter.offers)
         if specifier in self._parts.reporter.offers:
             raise ConfigError(f"there is a report {specifier!r} already: give another report_specifier_id")
         if not points or len({point.r_id for point in points}) != len(points):
@@ -252,7 +277,7 @@ class ManualMode:
             points=tuple(points),
             created_date_time=self._parts.clock.now(),
         )
-        self._parts.reporter.offers[specifier] = Offer(capability=capability, source=source)
+        self._parts.reporter.offer(Offer(capability=capability, source=source))
         return specifier
 
     async def register_reports(self) -> Exchange:
@@ -281,6 +306,14 @@ class ManualMode:
 
 def _native(message: wire.Message | None) -> Exchange:
     return Exchange("", {}) if message is None else Exchange(message.message_type, message.to_dict())
+
+
+def _specifier_of(report_name: str, points: Sequence[DataPoint], taken: Container[str]) -> str:
+    """An id for a report that is the same each time the program runs."""
+    text = "\n".join([report_name, *(point.r_id for point in points)])
+    base = f"{report_name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    names = (base if number == 1 else f"{base}-{number}" for number in itertools.count(1))
+    return next(name for name in names if name not in taken)
 
 
 def _with_sampling_rate(point: DataPoint, longest: Duration) -> DataPoint:

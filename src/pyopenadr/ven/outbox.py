@@ -15,14 +15,16 @@ from pyopenadr.v2 import wire
 from pyopenadr.ven.backoff import Backoff, Draw
 from pyopenadr.ven.journal import Journal
 from pyopenadr.ven.session import Session, asks_to_register
+from pyopenadr.ven.state import Ledger
 from pyopenadr.ven.task import Crew
 
-__all__ = ["LANE_LIMIT", "Letter", "Outbox", "may_succeed_later"]
+__all__ = ["Letter", "Outbox", "may_succeed_later"]
 
-LANE_LIMIT = 1000
-"""How many messages a lane keeps; the oldest go first. A report a minute fills it in the better part of a day."""
 MOST_ANSWERED_TRIES = 10
 """How often a message is sent again that the VTN answers with an internal error, before it is given up."""
+
+MOST_LEFT_BEHIND = 20
+"""How many answers of one kind wait at the same time. The VTN asks again for what it has no answer to."""
 
 Message = wire.Message
 
@@ -32,7 +34,8 @@ class Letter:
     """One message on its way.
 
     `build` gives it, or None if there is nothing left to say; it is asked again for each try. `delivered` gets the
-    VTN's reply, `refused` the error if the VTN will not have it.
+    VTN's reply, `refused` the error if the VTN will not have it. `outlives_registration`: a VTN that does not know us
+    any more will take it once we have registered again, so it is kept until then.
     """
 
     service: str
@@ -41,6 +44,13 @@ class Letter:
     expected: tuple[type[Message], ...] = ()
     delivered: Callable[[Message | None], None] = field(default=lambda reply: None)
     refused: Callable[[OpenADRError], None] = field(default=lambda error: None)
+    outlives_registration: bool = False
+
+    def is_done_by(self, error: OpenADRError | None) -> bool:
+        """Whether it needs no more sending, after a try that ended with `error`."""
+        if error is None:
+            return True
+        return not (may_succeed_later(error) or (self.outlives_registration and asks_to_register(error)))
 
 
 def may_succeed_later(error: OpenADRError) -> bool:
@@ -51,20 +61,30 @@ def may_succeed_later(error: OpenADRError) -> bool:
 
 
 class Outbox:
-    """The lanes of one client. `most_wait_s` is the longest wait between two tries."""
+    """The lanes of one client. `most_wait_s` is the longest wait between two tries.
 
-    def __init__(self, session: Session, clock: Clock, draw: Draw, crew: Crew, journal: Journal) -> None:
+    Nothing leaves before what it follows from is safe in the ledger.
+    """
+
+    def __init__(
+        self, session: Session, clock: Clock, draw: Draw, crew: Crew, journal: Journal, ledger: Ledger
+    ) -> None:
         self.most_wait_s = 60.0
         self._session = session
         self._clock = clock
         self._draw = draw
         self._crew = crew
         self._journal = journal
+        self._ledger = ledger
         self._lanes: dict[str, deque[Letter]] = {}
 
     def __len__(self) -> int:
         """How many messages wait."""
         return sum(map(len, self._lanes.values()))
+
+    def waiting(self, lane: str) -> int:
+        """How many messages wait in the lane, the one that is on its way included."""
+        return len(self._lanes.get(lane, ()))
 
     def put(self, lane: str, letter: Letter) -> None:
         """Send it as soon as those before it in the lane are through."""
@@ -72,9 +92,6 @@ class Outbox:
         if waiting is None:
             waiting = self._lanes[lane] = deque()
             self._crew.spawn(self._drive(lane, waiting), f"outbox {lane}")
-        if len(waiting) >= LANE_LIMIT:
-            lost = waiting.popleft()
-            self._journal.error(f"{lost.subject} is given up: {LANE_LIMIT} newer messages wait to be sent")
         waiting.append(letter)
 
     async def deliver(self, letter: Letter) -> None:
@@ -87,6 +104,9 @@ class Outbox:
         if error is None:
             return
         if may_succeed_later(error):
+            if sum(lane.startswith(f"{letter.subject} ") for lane in self._lanes) >= MOST_LEFT_BEHIND:
+                self._journal.warning(f"{letter.subject} is given up, because many others wait: {error}")
+                return
             self._journal.warning(f"{letter.subject} waits: {error}")
             self.put(f"{letter.subject} {id(letter)}", letter)
         elif asks_to_register(error):
@@ -105,13 +125,12 @@ class Outbox:
             while waiting:
                 letter = waiting[0]
                 error = await self._try(letter)
-                if error is None or not may_succeed_later(error):
+                if error is None or letter.is_done_by(error):
                     backoff.reset()
                     answered = 0
                     _remove(waiting, letter)
                     continue
-                was_answered = isinstance(error, PeerRefused) or getattr(error, "status", None) not in (None, 429, 503)
-                answered += was_answered
+                answered += _was_refused(error)
                 if answered >= MOST_ANSWERED_TRIES:
                     self._journal.error(f"{letter.subject} is given up after {answered} tries: {error}")
                     letter.refused(error)
@@ -131,6 +150,7 @@ class Outbox:
         message = letter.build()
         if message is None:
             return None
+        await self._ledger.kept()
         try:
             reply = await self._session.tell(letter.service, message, *letter.expected)
         except OpenADRError as error:
@@ -142,7 +162,14 @@ class Outbox:
         return None
 
 
+def _was_refused(error: OpenADRError) -> bool:
+    """Whether the VTN is there and has looked at the message, so that there is no use in trying for ever."""
+    if isinstance(error, PeerRefused):
+        return not asks_to_register(error)
+    return getattr(error, "status", None) not in (None, 429, 503)
+
+
 def _remove(waiting: deque[Letter], letter: Letter) -> None:
-    # While it was on its way it may have been dropped, or pushed out by newer ones.
+    # While it was on its way it may have been dropped.
     if waiting and waiting[0] is letter:
         waiting.popleft()

@@ -13,17 +13,21 @@ from pyopenadr.errors import ConfigError, OpenADRError
 from pyopenadr.model import OptType
 from pyopenadr.model.time import ZERO
 from pyopenadr.v2.ven import VenScope
+from pyopenadr.ven.backlog import Backlog
 from pyopenadr.ven.backoff import Draw
 from pyopenadr.ven.dispatch import Dispatcher
 from pyopenadr.ven.event import EventBook
 from pyopenadr.ven.handler import Caller, Handler
 from pyopenadr.ven.journal import Journal
 from pyopenadr.ven.loop import Loop
+from pyopenadr.ven.measure import Measurer
+from pyopenadr.ven.order import OrderBook
 from pyopenadr.ven.outbox import Outbox
 from pyopenadr.ven.registration import Registrar, State
 from pyopenadr.ven.report import Reporter
 from pyopenadr.ven.requester import Requester
 from pyopenadr.ven.session import Session
+from pyopenadr.ven.state import Ledger
 from pyopenadr.ven.task import Crew
 
 __all__ = ["Parts", "Settings", "assemble"]
@@ -44,6 +48,8 @@ class Settings:
     jitter: float
     query_first: bool
     register_again_after: timedelta | float
+    keep_unsent: timedelta | float
+    most_unsent: int
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.jitter <= 1.0:
@@ -55,6 +61,9 @@ class Settings:
         if self.poll_interval is not None:
             interval("poll_interval", self.poll_interval)
         interval("register_again_after", self.register_again_after)
+        interval("keep_unsent", self.keep_unsent)
+        if self.most_unsent < 1:
+            raise ConfigError(f"most_unsent must be at least 1, not {self.most_unsent}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +72,7 @@ class Parts:
 
     clock: Clock
     journal: Journal
+    ledger: Ledger
     crew: Crew
     session: Session
     outbox: Outbox
@@ -73,6 +83,12 @@ class Parts:
     dispatcher: Dispatcher
     loop: Loop
 
+    def resume(self) -> None:
+        """Go on with what was begun before a stop or a restart."""
+        if self.registrar.identity.ven_id is not None:
+            self.events.resume()
+            self.reporter.resume()
+
 
 def assemble(
     settings: Settings,
@@ -80,6 +96,7 @@ def assemble(
     clock: Clock,
     draw: Draw,
     journal: Journal,
+    ledger: Ledger,
     session: Session,
     registrar: Registrar,
     handler: Callable[[str], Handler | None],
@@ -87,7 +104,7 @@ def assemble(
     """Put the parts together. `handler` gives the user's handler of a name, or None."""
     crew = Crew(journal)
     caller = Caller(clock, settings.handler_timeout_s, crew)
-    outbox = Outbox(session, clock, draw, crew, journal)
+    outbox = Outbox(session, clock, draw, crew, journal, ledger)
 
     def ven_id() -> str:
         return registrar.ven_id
@@ -106,20 +123,28 @@ def assemble(
         clock=clock,
         draw=draw,
         journal=journal,
+        ledger=ledger,
         default_opt=OptType(settings.default_opt),
+        ven_id=ven_id,
         handler=lambda: handler("on_event"),
         on_lost=on_lost,
     )
     reporter = Reporter(
         session=session,
         outbox=outbox,
-        caller=caller,
+        measurer=Measurer(caller, journal, lambda: handler("next_report")),
         crew=crew,
         clock=clock,
         draw=draw,
         journal=journal,
+        orders=OrderBook(ledger, session.new_id),
+        backlog=Backlog(
+            ledger, clock, journal, age=interval("keep_unsent", settings.keep_unsent), most=settings.most_unsent
+        ),
         ven_id=ven_id,
+        registrations=lambda: registrar.count,
         next_report=lambda: handler("next_report"),
+        on_told=registrar.told,
         on_lost=on_lost,
     )
     requester = Requester(
@@ -127,6 +152,7 @@ def assemble(
         outbox=outbox,
         caller=caller,
         journal=journal,
+        ledger=ledger,
         ven_id=ven_id,
         on_report=lambda: handler("on_report"),
         wanted_reports=lambda: handler("wanted_reports"),
@@ -157,6 +183,7 @@ def assemble(
     return Parts(
         clock=clock,
         journal=journal,
+        ledger=ledger,
         crew=crew,
         session=session,
         outbox=outbox,

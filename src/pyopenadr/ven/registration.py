@@ -9,11 +9,12 @@ import msgspec
 
 from pyopenadr.clock import Clock
 from pyopenadr.errors import LocalProtocolError, RemoteProtocolError
-from pyopenadr.model import Duration
+from pyopenadr.model import Capability, Duration
 from pyopenadr.model.time import total_seconds
 from pyopenadr.v2 import wire
 from pyopenadr.ven.journal import Journal
 from pyopenadr.ven.session import Session
+from pyopenadr.ven.state import Ledger
 
 __all__ = ["DEFAULT_POLL_INTERVAL", "SHORTEST_POLL_INTERVAL", "Identity", "Registrar", "State"]
 
@@ -41,12 +42,24 @@ class Identity(msgspec.Struct, kw_only=True):
     vtn_id: str | None = None
 
 
+class _Row(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of a registration."""
+
+    ven_id: str
+    registration_id: str | None
+    vtn_id: str | None
+    poll_interval: timedelta
+    stale: bool
+    metadata: tuple[Capability, ...] | None
+
+
 class Registrar:
-    """Registers the VEN and keeps what the VTN said on that occasion.
+    """Registers the VEN and keeps what the VTN said on that occasion, also over a restart.
 
     `identity.ven_id` may be set beforehand, with or without `registration_id`: with both the VEN counts as
     registered (2.0b rule 405), without the second it asks for a registration under that id (rule 402). `count` is how
-    many new registrations there have been.
+    many new registrations there have been. `confirmed` is False as long as the VTN has not been heard of them.
+    `metadata` are the capabilities that the VTN has been told since it registered us; None: not yet.
     """
 
     def __init__(
@@ -54,21 +67,69 @@ class Registrar:
         identity: Identity,
         session: Session,
         *,
+        ledger: Ledger,
         clock: Clock,
         journal: Journal,
         poll_interval: timedelta | None = None,
     ) -> None:
         self.identity = identity
-        self.state = State.NONE
         self.count = 0
-        if identity.ven_id is not None and identity.registration_id is not None:
-            self.state = State.REGISTERED
+        self.confirmed = False
+        self.metadata: tuple[Capability, ...] | None = None
         self.poll_interval = poll_interval if poll_interval is not None else DEFAULT_POLL_INTERVAL
+        self._state = State.NONE
         self._own_interval = poll_interval
         self._configured_ven_id = identity.ven_id
         self._session = session
+        self._ledger = ledger
         self._clock = clock
         self._journal = journal
+        if identity.ven_id is not None and identity.registration_id is not None:
+            self._state = State.REGISTERED
+        self._resume(ledger.load("registration", _Row).get(""))
+
+    def _resume(self, row: _Row | None) -> None:
+        """Take up the registration of the last run, unless the configuration names another VEN now."""
+        if row is None or self._configured_ven_id not in (None, row.ven_id):
+            return
+        who = self.identity
+        who.ven_id, who.registration_id = row.ven_id, row.registration_id
+        who.vtn_id = who.vtn_id or row.vtn_id
+        self.poll_interval = self._own_interval or row.poll_interval
+        self.metadata = row.metadata
+        self.confirmed = True
+        self._state = State.STALE if row.stale else State.REGISTERED
+
+    @property
+    def state(self) -> State:
+        """Where the registration stands."""
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state = state
+        self._keep()
+
+    def told(self, capabilities: tuple[Capability, ...]) -> None:
+        """The VTN has been told these."""
+        self.metadata = capabilities
+        self._keep()
+
+    def _keep(self) -> None:
+        """Note the registration. One that the VTN has forgotten stays noted: it will tell us so again."""
+        who = self.identity
+        if not self.confirmed or who.ven_id is None or self._state is State.ENDED:
+            self._ledger.drop("registration", "")
+            return
+        row = _Row(
+            ven_id=who.ven_id,
+            registration_id=who.registration_id,
+            vtn_id=who.vtn_id,
+            poll_interval=self.poll_interval,
+            stale=self._state is State.STALE,
+            metadata=self.metadata,
+        )
+        self._ledger.put("registration", "", row)
 
     @property
     def ven_id(self) -> str:
@@ -116,7 +177,11 @@ class Registrar:
             self._journal.warning("the VTN gave no registrationID (2.0b rule 403): the registration can't be cancelled")
         self.poll_interval = self._interval(reply.requested_oadr_poll_freq)
         self.count += anew
+        if anew:
+            self.metadata = None
+        self.confirmed = True
         self.state = State.REGISTERED
+        await self._ledger.kept()
         self._journal.info(
             f"registered {who.ven_name!r} with VTN {who.vtn_id!r}, "
             f"polling every {self.poll_interval.total_seconds():g} s",
@@ -142,6 +207,8 @@ class Registrar:
         """Drop the ids that the VTN gave; the registration is over."""
         self.identity.ven_id = self._configured_ven_id
         self.identity.registration_id = None
+        self.metadata = None
+        self.confirmed = False
         self.state = State.NONE
 
     def _interval(self, asked: Duration | None) -> timedelta:

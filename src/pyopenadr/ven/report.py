@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 
@@ -13,65 +12,27 @@ import msgspec
 
 from pyopenadr.clock import Clock
 from pyopenadr.errors import LocalProtocolError, ModelError, OpenADRError, PeerRefused, ProtocolError
-from pyopenadr.model import Capability, DataPoint, Reading, ReportRequest, Span
+from pyopenadr.model import Capability, Reading, ReportRequest
 from pyopenadr.model.time import total_seconds
 from pyopenadr.v2 import wire
 from pyopenadr.v2.bridge import lift_request, lower_capability, lower_readings
 from pyopenadr.v2.faults import fault, response
 from pyopenadr.v2.vtn import check_request
+from pyopenadr.ven.backlog import Backlog, Unsent
 from pyopenadr.ven.backoff import Backoff, Draw
-from pyopenadr.ven.handler import Caller, Handler, HandlerFailed
+from pyopenadr.ven.handler import Handler, HandlerFailed
 from pyopenadr.ven.journal import Journal
+from pyopenadr.ven.measure import Measurer
+from pyopenadr.ven.order import Offer, Order, OrderBook
 from pyopenadr.ven.outbox import Letter, Outbox, may_succeed_later
-from pyopenadr.ven.sample import (
-    NO_VALUE,
-    SENSOR_FAILURE,
-    UNCHANGED,
-    Moment,
-    complete,
-    is_interval_data,
-    placeholder,
-    readings_of,
-)
+from pyopenadr.ven.sample import SENSOR_FAILURE, UNCHANGED, Moment, complete, is_interval_data, placeholder
 from pyopenadr.ven.schedule import Plan, follow, plan_of
 from pyopenadr.ven.session import Session, asks_to_register
 from pyopenadr.ven.task import Crew
 
-__all__ = ["Offer", "Reporter"]
+__all__ = ["Reporter"]
 
-
-class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """A report that we can deliver, and the user's code that has the values (None: see `Reporter`)."""
-
-    capability: Capability
-    source: Handler | None = None
-
-    @property
-    def is_history(self) -> bool:
-        """Whether it is about the past, so that its source is asked once and for all."""
-        return self.capability.report_name.startswith("HISTORY_")
-
-
-class _Order:
-    """A request of the VTN that is being served. `offer` is None if it asks for METADATA."""
-
-    def __init__(self, request: ReportRequest, offer: Offer | None) -> None:
-        self.request = request
-        self.offer = offer
-        self.buffer: list[Reading] = []
-        self.last: dict[str, Reading] = {}
-        self.task: asyncio.Task[None] | None = None
-
-    @property
-    def points(self) -> list[DataPoint]:
-        """The data points that are asked for."""
-        points = self.offer.capability.points if self.offer is not None else ()
-        return [point for point in points if point.r_id in self.request.r_ids]
-
-    def is_over(self, now: datetime) -> bool:
-        """Whether its time is up."""
-        end = Span.of(self.request.start, self.request.duration).end if self.request.start is not None else None
-        return end is not None and now >= end and not self.request.is_one_shot
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Reporter:
@@ -86,27 +47,35 @@ class Reporter:
         *,
         session: Session,
         outbox: Outbox,
-        caller: Caller,
+        measurer: Measurer,
         crew: Crew,
         clock: Clock,
         draw: Draw,
         journal: Journal,
+        orders: OrderBook,
+        backlog: Backlog,
         ven_id: Callable[[], str],
+        registrations: Callable[[], int],
         next_report: Callable[[], Handler | None],
+        on_told: Callable[[tuple[Capability, ...]], None],
         on_lost: Callable[[OpenADRError], None],
     ) -> None:
         self.offers: dict[str, Offer] = {}
+        self.backlog = backlog
         self._session = session
         self._outbox = outbox
-        self._caller = caller
+        self._measurer = measurer
         self._crew = crew
         self._clock = clock
         self._draw = draw
         self._journal = journal
         self._ven_id = ven_id
+        self._registrations = registrations
         self._next_report = next_report
+        self._on_told = on_told
         self._on_lost = on_lost
-        self._orders: dict[str, _Order] = {}
+        self._book = orders
+        self._strangers: dict[str, int] = {}
 
     # -- what there is -------------------------------------------------------------------------------------------
 
@@ -116,12 +85,45 @@ class Reporter:
         return tuple(offer.capability for offer in self.offers.values())
 
     @property
+    def offered(self) -> tuple[Capability, ...]:
+        """What is offered, without when that was, so that it can be compared with what was offered before."""
+        return tuple(msgspec.structs.replace(it, created_date_time=_NO_TIME) for it in self.capabilities)
+
+    @property
     def requests(self) -> Mapping[str, ReportRequest]:
         """What the VTN has asked for and has yet to get, by reportRequestID."""
         now = self._clock.now()
-        for name in [name for name, order in self._orders.items() if order.task is None and order.is_over(now)]:
-            del self._orders[name]
+        for order in [order for order in self._orders.values() if order.task is None and order.is_over(now)]:
+            self._book.remove(order)
         return MappingProxyType({name: order.request for name, order in self._orders.items()})
+
+    @property
+    def _orders(self) -> Mapping[str, Order]:
+        return self._book.orders
+
+    def offer(self, offer: Offer) -> None:
+        """Offer one more report; what was asked of it before a restart is bound to it."""
+        specifier = offer.capability.report_specifier_id
+        self.offers[specifier] = offer
+        for order in self._orders.values():
+            if order.request.report_specifier_id == specifier:
+                order.offer = offer
+
+    def resume(self) -> None:
+        """Go on with what was begun before a stop or a restart."""
+        self.backlog.prune()
+        self._recall()
+        for request_id in self.backlog.reports:
+            self._mail(request_id)
+        for order in list(self._orders.values()):
+            if order.offer is not None or order.request.is_metadata:
+                self._begin(order)
+            else:
+                self._journal.warning(
+                    f"report {order.request.report_specifier_id!r} is not offered any more: "
+                    f"request {order.request.report_request_id} ends"
+                )
+                self._book.remove(order)
 
     # -- METADATA ------------------------------------------------------------------------------------------------
 
@@ -132,7 +134,7 @@ class Reporter:
 
         That ends whatever it had asked for before, except periodic METADATA (rule 306).
         """
-        now = self._clock.now()
+        now, offered = self._clock.now(), self.offered
         replaced = [order for order in self._orders.values() if order.offer is not None]
         message = wire.OadrRegisterReport(
             request_id=self._session.new_id(),
@@ -146,13 +148,14 @@ class Reporter:
         reply = await self._session.tell("EiReport", message, wire.OadrRegisteredReport)
         for order in replaced:
             self._remove(order)
+        self._on_told(offered)
         if isinstance(reply, wire.OadrRegisteredReport) and reply.report_requests:
             await self.take(reply.report_requests, reply.response.request_id or message.request_id)
         return reply
 
     async def take(self, requests: Sequence[wire.ReportRequest], request_id: str) -> None:
         """Accept or refuse what the VTN asks for, tell it so, and begin (2.0b rules 300, 304, 329, 340)."""
-        accepted: list[_Order] = []
+        accepted: list[Order] = []
         answer = response(request_id)
         try:
             accepted = self._judged(requests)
@@ -162,7 +165,7 @@ class Reporter:
         for order in accepted:
             if (former := self._orders.get(order.request.report_request_id)) is not None:
                 self._remove(former)  # only METADATA may take over an ID
-            self._orders[order.request.report_request_id] = order
+            self._book.note(order)
         created = wire.OadrCreatedReport(response=answer, pending_reports=tuple(self.requests), ven_id=self._ven_id())
         try:
             await self._outbox.deliver(
@@ -172,9 +175,9 @@ class Reporter:
             for order in accepted:
                 self._begin(order)
 
-    def _judged(self, requests: Sequence[wire.ReportRequest]) -> list[_Order]:
+    def _judged(self, requests: Sequence[wire.ReportRequest]) -> list[Order]:
         """The new ones among the requests; a repeated one is no error, and one bad one spoils the lot."""
-        accepted: dict[str, _Order] = {}
+        accepted: dict[str, Order] = {}
         for item in requests:
             request = lift_request(item)
             known = self._orders.get(request.report_request_id)
@@ -182,7 +185,7 @@ class Reporter:
                 continue
             check_request(request, self.capabilities, [*self._orders, *accepted])
             offer = None if request.is_metadata else self.offers[request.report_specifier_id]
-            accepted[request.report_request_id] = _Order(request, offer)
+            accepted[request.report_request_id] = Order(request, offer)
         return list(accepted.values())
 
     # -- the end of requests -------------------------------------------------------------------------------------
@@ -204,16 +207,15 @@ class Reporter:
             if order is None:
                 unknown.append(name)
             elif to_follow and order.offer is not None and self._is_automatic(order.offer):
-                if order.task is not None:
-                    order.task.cancel()
-                order.task = self._crew.spawn(self._finish(order), f"last report {name}")
+                order.finishing = True
+                self._book.note(order)
+                self._begin(order)
             else:
                 self._remove(order)
         return unknown
 
-    def _remove(self, order: _Order) -> None:
-        if self._orders.get(order.request.report_request_id) is order:
-            del self._orders[order.request.report_request_id]
+    def _remove(self, order: Order) -> None:
+        self._book.remove(order)
         if order.task is not None and order.task is not asyncio.current_task():
             order.task.cancel()
 
@@ -221,7 +223,15 @@ class Reporter:
         """The registration is over, and with it every request and what was not sent yet (2.0b rule 407)."""
         for order in list(self._orders.values()):
             self._remove(order)
-            self._outbox.drop(_lane(order.request))
+        self._recall()
+        for request_id in list(self.backlog.reports):
+            self.backlog.give_up(request_id)
+        self._strangers.clear()
+
+    def _recall(self) -> None:
+        """Take the reports back from the outbox."""
+        for report in self.backlog.reports.values():
+            self._outbox.drop(_lane(report.request))
 
     # -- delivery ------------------------------------------------------------------------------------------------
 
@@ -252,8 +262,10 @@ class Reporter:
     def _is_automatic(self, offer: Offer) -> bool:
         return offer.source is not None or self._next_report() is not None
 
-    def _begin(self, order: _Order) -> None:
+    def _begin(self, order: Order) -> None:
         name = order.request.report_request_id
+        if order.task is not None:
+            order.task.cancel()
         if order.offer is None:
             order.task = self._crew.spawn(self._serve_metadata(order), f"METADATA {name}")
         elif self._is_automatic(order.offer):
@@ -264,7 +276,7 @@ class Reporter:
                 "the report has no source, and there is no next_report handler, so call update_report()"
             )
 
-    async def _serve_metadata(self, order: _Order) -> None:
+    async def _serve_metadata(self, order: Order) -> None:
         """Send METADATA once, or again and again (2.0b rules 301, 311, 324, 327)."""
         name = order.request.report_request_id
 
@@ -288,134 +300,144 @@ class Reporter:
         if order.request.is_one_shot:
             await send(self._clock.now())
         else:
-            plan = plan_of(order.request, (), self._clock.now(), in_one_go=True)
+            resumed = order.begun is not None
+            plan = plan_of(order.request, (), self._begun(order), in_one_go=True)
             plan = msgspec.structs.replace(plan, at_once=True)
-            await follow(plan, self._clock, sample_period=nothing, sample_instant=nothing, send=send)
+            await follow(plan, self._clock, sample_period=nothing, sample_instant=nothing, send=send, resumed=resumed)
         self._remove(order)
 
-    async def _serve(self, order: _Order, offer: Offer) -> None:
-        if order.request.is_one_shot or offer.is_history:
-            await self._finish(order)
+    async def _serve(self, order: Order, offer: Offer) -> None:
+        if order.finishing or order.request.is_one_shot or offer.is_history:
+            await self._finish(order, offer)
             return
-        in_one_go = offer.source is None
-        plan = plan_of(order.request, order.points, self._clock.now(), in_one_go=in_one_go)
+        resumed = order.begun is not None
+        plan = plan_of(order.request, order.points, self._begun(order), in_one_go=offer.source is None)
+        if plan.at_once:
+            self._post(order, offer)  # what was taken before a restart, if there is any
         await follow(
             plan,
             self._clock,
             sample_period=partial(self._sample_period, order, offer, plan),
             sample_instant=partial(self._sample_instant, order, offer, plan),
             send=partial(self._send_due, order, offer, plan),
+            resumed=resumed,
+            sent_to=order.sent_to,
         )
         self._remove(order)
 
-    async def _finish(self, order: _Order) -> None:
+    def _begun(self, order: Order) -> datetime:
+        """When serving the order began, which its times are counted from."""
+        if order.begun is None:
+            order.begun = self._clock.now()
+            self._book.note(order)
+        return order.begun
+
+    async def _finish(self, order: Order, offer: Offer) -> None:
         """Send one report with what there is, and be done (2.0b rules 324, 345)."""
-        assert order.offer is not None
         if not order.buffer:
-            order.buffer += await self._measured(order, order.offer, order.points, self._moment(order))
-        self._post(order, order.offer)
+            self._book.sampled(order, await self._measurer.measured(order, offer, order.points, self._moment(order)))
+        self._post(order, offer)
         self._remove(order)
 
-    def _moment(self, order: _Order) -> Moment:
+    def _moment(self, order: Order) -> Moment:
         """Now, as the moment of a report that has no schedule."""
         now = self._clock.now()
         seconds = total_seconds(order.request.granularity, now)
         return Moment(now, timedelta(seconds=seconds) if seconds > 0 else None)
 
-    async def _sample_period(self, order: _Order, offer: Offer, plan: Plan, start: datetime, end: datetime) -> None:
+    async def _sample_period(self, order: Order, offer: Offer, plan: Plan, start: datetime, end: datetime) -> None:
         points = [] if plan.on_change else [point for point in order.points if is_interval_data(point)]
-        if offer.source is not None and points:
-            order.buffer += await self._measured(order, offer, points, Moment(end, end - start), plan.step)
-
-    async def _sample_instant(self, order: _Order, offer: Offer, plan: Plan, instant: datetime) -> None:
-        points = [point for point in order.points if plan.on_change or not is_interval_data(point)]
-        if offer.source is None or not points:
+        if offer.source is None or not points or _is_past(end, order.period_to):
             return
-        for reading in await self._measured(order, offer, points, Moment(instant, plan.step), plan.step):
+        readings = await self._measurer.measured(order, offer, points, Moment(end, end - start), plan.step)
+        order.period_to = end
+        self._book.sampled(order, readings)
+
+    async def _sample_instant(self, order: Order, offer: Offer, plan: Plan, instant: datetime) -> None:
+        points = [point for point in order.points if plan.on_change or not is_interval_data(point)]
+        if offer.source is None or not points or _is_past(instant, order.instant_to):
+            return
+        recorded = []
+        for reading in await self._measurer.measured(order, offer, points, Moment(instant, plan.step), plan.step):
             last = order.last.get(reading.r_id)
             if not plan.on_change or last is None or (last.value, last.quality) != (reading.value, reading.quality):
-                order.buffer.append(reading)
+                recorded.append(reading)
             order.last[reading.r_id] = reading
+        order.instant_to = instant
+        self._book.sampled(order, recorded)
 
-    async def _send_due(self, order: _Order, offer: Offer, plan: Plan, now: datetime) -> None:
+    async def _send_due(self, order: Order, offer: Offer, plan: Plan, now: datetime) -> None:
+        if _is_past(now, order.sent_to):
+            return
+        more: list[Reading] = []
         if offer.source is None:
-            order.buffer += await self._measured(order, offer, order.points, Moment(now, plan.back), plan.step)
+            more = await self._measurer.measured(order, offer, order.points, Moment(now, plan.back), plan.step)
         if plan.on_change:
-            recorded = {reading.r_id for reading in order.buffer}
+            recorded = {reading.r_id for reading in order.readings}
             for r_id, last in order.last.items():
                 if r_id not in recorded:
                     start = now - plan.step if last.duration is not None else now
-                    order.buffer.append(msgspec.structs.replace(last, start=start, quality=UNCHANGED))
+                    more.append(msgspec.structs.replace(last, start=start, quality=UNCHANGED))
+        order.sent_to = now
+        self._book.sampled(order, more)
         self._post(order, offer)
-
-    # -- the user's values ---------------------------------------------------------------------------------------
-
-    async def _measured(
-        self,
-        order: _Order,
-        offer: Offer,
-        points: Sequence[DataPoint],
-        moment: Moment,
-        patience: timedelta | None = None,
-    ) -> list[Reading]:
-        """The values of the points, with placeholders where the user's code has none (2.0b rule 318)."""
-        timeout_s = patience.total_seconds() if patience is not None else None
-        if offer.source is not None and not offer.is_history and _takes_r_id(offer.source):
-            one = partial(self._measured_point, order, offer.source, moment, timeout_s)
-            parts = await asyncio.gather(*map(one, points))
-            return [reading for part in parts for reading in part]
-        handler = offer.source if offer.source is not None else self._next_report()
-        try:
-            if handler is None:
-                raise HandlerFailed("the next_report handler was taken away")
-            takes_request = offer.source is None or offer.is_history
-            answer = await self._caller.ask(handler, *([order.request] if takes_request else []), timeout_s=timeout_s)
-            readings = complete(answer, points, moment, partial(self._complain, order))
-        except HandlerFailed as error:
-            self._complain(order, str(error))
-            return [placeholder(point, moment, SENSOR_FAILURE) for point in points]
-        return _within(readings, points, order.request, moment) if offer.is_history else readings
-
-    async def _measured_point(
-        self, order: _Order, source: Handler, moment: Moment, timeout_s: float | None, point: DataPoint
-    ) -> list[Reading]:
-        try:
-            return readings_of(await self._caller.ask(source, point.r_id, timeout_s=timeout_s), point, moment)
-        except HandlerFailed as error:
-            self._complain(order, str(error))
-            return [placeholder(point, moment, SENSOR_FAILURE)]
-
-    def _complain(self, order: _Order, problem: str) -> None:
-        name = order.request.report_request_id
-        self._journal.error(f"report {name}: {problem}; reported as bad quality", extra={"request_id": name})
 
     # -- sending -------------------------------------------------------------------------------------------------
 
-    def _post(self, order: _Order, offer: Offer) -> None:
-        """Hand what has been sampled to the outbox, which keeps it until the VTN has it."""
-        readings, order.buffer = order.buffer, []
+    def _post(self, order: Order, offer: Offer) -> None:
+        """Put what has been sampled into the backlog, which keeps it until the VTN has it."""
+        readings = self._book.emptied(order)
         if not readings:
             return
-        request, name = order.request, offer.capability.report_name
+        report = Unsent(
+            request_id=self._session.new_id(),
+            request=order.request,
+            report_name=offer.capability.report_name,
+            readings=tuple(readings),
+            created=self._clock.now(),
+        )
         try:
-            report = lower_readings(request, name, readings, created=self._clock.now())
+            self._written(report)
         except OpenADRError as error:
-            self._complain(order, f"the readings make no report: {error}")
-            bad = [placeholder(point, self._moment(order), SENSOR_FAILURE) for point in order.points]
-            report = lower_readings(request, name, bad, created=self._clock.now())
-        message = self._message(report)
+            self._measurer.complain(order, f"the readings make no report: {error}")
+            bad = tuple(placeholder(point, self._moment(order), SENSOR_FAILURE) for point in order.points)
+            report = msgspec.structs.replace(report, readings=bad)
+        self.backlog.add(report)
+        self._mail(report.request_id)
+
+    def _mail(self, request_id: str) -> None:
+        """Hand a report of the backlog to the outbox."""
+        report = self.backlog.reports[request_id]
+
+        def build() -> wire.OadrUpdateReport | None:
+            return self._written(report) if request_id in self.backlog.reports else None
+
         letter = Letter(
             service="EiReport",
-            subject=f"report {request.report_request_id}",
-            build=lambda: message,
+            subject=f"report {report.request.report_request_id}",
+            build=build,
             expected=(wire.OadrUpdatedReport,),
-            delivered=partial(self._heard, request),
-            refused=partial(self._refused, order),
+            delivered=partial(self._delivered, report),
+            refused=partial(self._refused, report),
+            outlives_registration=True,
         )
-        self._outbox.put(_lane(request), letter)
+        self._outbox.put(_lane(report.request), letter)
 
-    def _message(self, report: wire.OadrReport) -> wire.OadrUpdateReport:
-        return wire.OadrUpdateReport(request_id=self._session.new_id(), reports=(report,), ven_id=self._ven_id())
+    def _written(self, report: Unsent) -> wire.OadrUpdateReport:
+        written = lower_readings(report.request, report.report_name, report.readings, created=report.created)
+        return self._message(written, report.request_id)
+
+    def _message(self, report: wire.OadrReport, request_id: str | None = None) -> wire.OadrUpdateReport:
+        return wire.OadrUpdateReport(
+            request_id=self._session.new_id() if request_id is None else request_id,
+            reports=(report,),
+            ven_id=self._ven_id(),
+        )
+
+    def _delivered(self, report: Unsent, reply: wire.Message | None) -> None:
+        self.backlog.remove(report.request_id)
+        self._strangers.pop(report.request_id, None)
+        self._heard(report.request, reply)
 
     def _heard(self, request: ReportRequest, reply: wire.Message | None) -> None:
         """Act on a cancellation that came with the acknowledgement (2.0b rules 328, 335)."""
@@ -429,11 +451,20 @@ class Reporter:
             if request.report_request_id in cancel.report_request_id:
                 self._cancel([request.report_request_id], cancel.report_to_follow)
 
-    def _refused(self, order: _Order, error: OpenADRError) -> None:
+    def _refused(self, report: Unsent, error: OpenADRError) -> None:
+        """The VTN will not have a report; one that doesn't know us gets it again after the next registration, once."""
+        name = report.request.report_request_id
         if asks_to_register(error):
             self._on_lost(error)
-        elif isinstance(error, PeerRefused) and error.code == "452":
-            self._journal.warning(f"the VTN does not know report request {order.request.report_request_id}: it ends")
+            if self._strangers.setdefault(report.request_id, self._registrations()) == self._registrations():
+                return
+        self._strangers.pop(report.request_id, None)
+        lost = self.backlog.give_up(report.request_id)
+        self._journal.error(f"report {name} is given up, with {lost} readings: {error}")
+        order = self._orders.get(name)
+        is_unknown = isinstance(error, PeerRefused) and error.code == "452"
+        if is_unknown and order is not None and order.request == report.request:
+            self._journal.warning(f"the VTN does not know report request {name}: it ends")
             self._remove(order)
 
 
@@ -441,30 +472,6 @@ def _lane(request: ReportRequest) -> str:
     return f"report {request.report_request_id}"
 
 
-def _takes_r_id(source: Handler) -> bool:
-    """Whether the source wants to be called for each data point, with its rID."""
-    try:
-        parameters = inspect.signature(source).parameters.values()
-    except (TypeError, ValueError):  # a built-in that does not say
-        return True
-    return any(
-        parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD, parameter.VAR_POSITIONAL)
-        and parameter.default is parameter.empty
-        for parameter in parameters
-    )
-
-
-def _within(
-    readings: Iterable[Reading], points: Iterable[DataPoint], request: ReportRequest, moment: Moment
-) -> list[Reading]:
-    """The readings of the time that a request for history is about, with a placeholder where there are none."""
-    if request.start is None:
-        return list(readings)
-    span = Span.of(request.start, request.duration)
-    kept = [reading for reading in readings if reading.start in span]
-    there = {reading.r_id for reading in kept}
-    for point in points:
-        if point.r_id not in there:
-            none = placeholder(point, moment, NO_VALUE)
-            kept.append(msgspec.structs.replace(none, start=request.start))
-    return kept
+def _is_past(instant: datetime, mark: datetime | None) -> bool:
+    """Whether that has been done before: before a restart, or before the clock was set back."""
+    return mark is not None and instant <= mark

@@ -15,6 +15,7 @@ from pyopenadr.ven.handler import Caller, Handler, HandlerFailed
 from pyopenadr.ven.journal import Journal
 from pyopenadr.ven.outbox import Letter, Outbox
 from pyopenadr.ven.session import Session, asks_to_register
+from pyopenadr.ven.state import Ledger
 
 __all__ = ["Requester"]
 
@@ -35,23 +36,30 @@ class Requester:
         outbox: Outbox,
         caller: Caller,
         journal: Journal,
+        ledger: Ledger,
         ven_id: Callable[[], str],
         on_report: Callable[[], Handler | None],
         wanted_reports: Callable[[], Handler | None],
         on_lost: Callable[[OpenADRError], None],
     ) -> None:
-        self.capabilities: tuple[Capability, ...] = ()
+        self._capabilities = ledger.load("vtn report", Capability)
         self._session = session
         self._outbox = outbox
         self._caller = caller
         self._journal = journal
+        self._ledger = ledger
         self._ven_id = ven_id
         self._on_report = on_report
         self._wanted_reports = wanted_reports
         self._on_lost = on_lost
-        self._requests: dict[str, ReportRequest] = {}
+        self._requests = ledger.load("wanted report", ReportRequest)
         self._seen: OrderedDict[Report, None] = OrderedDict()
         self._warned = False
+
+    @property
+    def capabilities(self) -> tuple[Capability, ...]:
+        """What the VTN offers."""
+        return tuple(self._capabilities.values())
 
     @property
     def requests(self) -> Mapping[str, ReportRequest]:
@@ -60,9 +68,21 @@ class Requester:
 
     def forget(self) -> None:
         """The registration is over: nothing is offered, nothing is asked for."""
-        self.capabilities = ()
-        self._requests.clear()
+        self._offer(())
+        self._end(list(self._requests))
         self._seen.clear()
+
+    def _offer(self, capabilities: Sequence[Capability]) -> None:
+        for name in self._capabilities:
+            self._ledger.drop("vtn report", name)
+        self._capabilities = {capability.report_specifier_id: capability for capability in capabilities}
+        for name, capability in self._capabilities.items():
+            self._ledger.put("vtn report", name, capability)
+
+    def _end(self, names: Sequence[str]) -> None:
+        for name in names:
+            if self._requests.pop(name, None) is not None:
+                self._ledger.drop("wanted report", name)
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -74,7 +94,9 @@ class Requester:
             ven_id=self._ven_id(),
         )
         reply = await self._session.tell("EiReport", message, wire.OadrCreatedReport)
-        self._requests |= {request.report_request_id: request for request in requests}
+        for request in requests:
+            self._requests[request.report_request_id] = request
+            self._ledger.put("wanted report", request.report_request_id, request)
         return reply
 
     async def cancel(
@@ -88,8 +110,7 @@ class Requester:
             ven_id=self._ven_id(),
         )
         reply = await self._session.tell("EiReport", message, wire.OadrCanceledReport)
-        for name in names:
-            self._requests.pop(name, None)
+        self._end(names)
         return reply
 
     # -- METADATA ------------------------------------------------------------------------------------------------
@@ -98,9 +119,8 @@ class Requester:
         """Note what the VTN offers, in place of what it offered before (2.0b rule 306), and confirm."""
         answer = response(message.request_id)
         try:
-            self.capabilities = tuple(lift_capability(report) for report in message.reports)
-            for name in [name for name, request in self._requests.items() if not request.is_metadata]:
-                del self._requests[name]
+            self._offer([lift_capability(report) for report in message.reports])
+            self._end([name for name, request in self._requests.items() if not request.is_metadata])
         except (ModelError, ProtocolError) as error:
             self._journal.warning(f"the VTN's METADATA are refused: {error}", extra={"request_id": message.request_id})
             answer = fault(error, message.request_id)

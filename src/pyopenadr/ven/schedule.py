@@ -61,33 +61,42 @@ async def follow(
     sample_period: Callable[[datetime, datetime], Awaitable[None]],
     sample_instant: Callable[[datetime], Awaitable[None]],
     send: Callable[[datetime], Awaitable[None]],
+    resumed: bool = False,
+    sent_to: datetime | None = None,
 ) -> None:
     """Do what is due, when it is due, until the plan's end.
 
-    A sample that is missed, because the machine slept or the one before took too long, is left out.
+    `resumed`: it has begun before a restart, with what was due until now; `sent_to` is when it was sent last then.
+
+    A sample that is missed, because the program or the machine did not run or the one before took too long, is left
+    out.
     """
     step = plan.step.total_seconds()
-    sent, index = 0, 0
+    sent = max(0, (sent_to - plan.start) // plan.back) if sent_to is not None else 0
+    index = max(0, math.ceil((clock.now() - plan.start).total_seconds() / step)) if resumed else 0
     while True:
         instant = plan.start + index * plan.step
         over = plan.end is not None and instant >= plan.end
         if plan.end is not None:
             instant = min(instant, plan.end)
         await sleep_until(clock, instant)
-        if index > 0:
+        missed = clock.now() - instant >= plan.step
+        if index > 0 and not missed:
             await sample_period(max(plan.start, _before(plan, instant)), instant)
         if over:
             if not plan.at_once:
                 await send(instant)
             return
         if plan.at_once:
-            await sample_instant(instant)
+            if not missed:
+                await sample_instant(instant)
             await send(instant)
         else:
             if (due := (instant - plan.start) // plan.back) > sent:
                 sent = due
                 await send(instant)
-            await sample_instant(instant)
+            if not missed:
+                await sample_instant(instant)
         index = max(index + 1, math.ceil((clock.now() - plan.start).total_seconds() / step))
 
 

@@ -15,7 +15,12 @@ from pyopenadr.model.time import ZERO, Duration, as_utc
 from pyopenadr.store.port import StoredEvent
 from pyopenadr.v2 import vtn as rules
 
-__all__ = ["changed_event", "check_event", "make_event", "make_request", "recipients_of", "texts"]
+__all__ = ["changed_event", "check_event", "make_event", "make_request", "new_id", "recipients_of", "texts"]
+
+
+def new_id() -> str:
+    """An ID that nobody can guess. It begins with a letter, because some peers take digits alone for a number."""
+    return f"p{secrets.token_hex(10)}"
 
 
 def texts(name: str, values: Iterable[str]) -> tuple[str, ...]:
@@ -52,7 +57,7 @@ def make_event(
             raise ConfigError(f"an interval lasts a timedelta, not {step.duration!r}; for months give a whole Event")
         total += step.duration
     signal = Signal(signal_name=signal_name, signal_type=signal_type, signal_id="signal-1", unit=unit, intervals=steps)
-    known = {"event_id": secrets.token_hex(8), "market_context": "http://localhost/default", **fields}
+    known = {"event_id": new_id(), "market_context": "http://localhost/default", **fields}
     try:
         return Event(
             start=as_utc(start).replace(microsecond=0),
@@ -120,7 +125,7 @@ def make_request(
     if start is None and report_back_duration != ZERO:
         start = now
     return ReportRequest(
-        report_request_id=secrets.token_hex(8),
+        report_request_id=new_id(),
         report_specifier_id=report_specifier_id,
         r_ids=texts("r_ids", r_ids) if r_ids else _all_points(offered, report_specifier_id),
         granularity=granularity,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import ipaddress
 import logging
-import secrets
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,7 +26,7 @@ from pyopenadr.vtn.app import App
 from pyopenadr.vtn.doors.conversation import Conversation
 from pyopenadr.vtn.doors.talk import Peer
 from pyopenadr.vtn.doors.v2_http import V2Door
-from pyopenadr.vtn.draft import changed_event, check_event, make_event, make_request, recipients_of
+from pyopenadr.vtn.draft import changed_event, check_event, make_event, make_request, new_id, recipients_of
 from pyopenadr.vtn.handler import Caller
 from pyopenadr.vtn.provider import Provider
 from pyopenadr.vtn.question import QUESTIONS, Backend, Question
@@ -134,7 +132,7 @@ class OpenADRServer:
         self._service = Service(
             store,
             self.clock,
-            new_id=functools.partial(secrets.token_hex, 10),
+            new_id=new_id,
             poll_frequency=poll_frequency,
             resend_after=resend_after,
         )

@@ -11,7 +11,7 @@ from pyopenadr.errors import TransportError
 from pyopenadr.v2 import wire
 from pyopenadr.v2.faults import response
 from pyopenadr.ven.backoff import MOST_RETRY_AFTER_S, Backoff
-from pyopenadr.ven.outbox import LANE_LIMIT, Letter, Outbox
+from pyopenadr.ven.outbox import MOST_LEFT_BEHIND, Letter, Outbox
 from tests.unit.ven.scripted import NOW, ScriptedVtn, client_of, ok, problems
 
 
@@ -62,20 +62,17 @@ async def test_a_lane_that_is_stuck_stops_no_other(vtn: ScriptedVtn, clock: Fake
     await client.close()
 
 
-async def test_a_full_lane_gives_up_its_oldest(
+async def test_answers_that_the_vtn_asks_for_again_do_not_pile_up(
     vtn: ScriptedVtn, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     vtn.rules[wire.OadrResponse] = lambda _: TransportError("away")
     outbox = outbox_of(vtn, clock)
-    for number in range(LANE_LIMIT + 2):
-        outbox.put("lane", letter(str(number)))
-    assert len(outbox) == LANE_LIMIT
-    assert [line.partition(" ")[0] for line in problems(caplog.records)] == ["0", "1"]
-    vtn.rules[wire.OadrResponse] = lambda _: ok()
+    for _ in range(MOST_LEFT_BEHIND + 2):
+        await outbox.deliver(letter("a"))
+    assert len(outbox) == MOST_LEFT_BEHIND
+    assert len([line for line in problems(caplog.records) if "given up" in line]) == 2
+    outbox.drop()
     await clock.advance(120)
-    await clock.settle(20_000)
-    assert sent(vtn)[0] == "2"
-    assert sent(vtn)[-1] == str(LANE_LIMIT + 1)
 
 
 async def test_a_dropped_lane_is_not_sent_any_more(vtn: ScriptedVtn, clock: FakeClock) -> None:

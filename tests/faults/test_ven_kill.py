@@ -1,0 +1,180 @@
+"""A VEN that is killed without warning, at any moment, goes on where it stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pyopenadr.clock import AcceleratedClock
+from pyopenadr.model import OptType, Reading, ReportRequest
+from pyopenadr.v2 import wire
+from pyopenadr.vtn.server import OpenADRServer
+from tests.faults.test_vtn_kill import ROOT, free_port
+from tests.faults.ven_process import GRANULARITY
+from tests.faults.vtn_process import MINUTE, POLL, clock_since, operate
+
+FACTOR = 20.0
+LENGTH = 11 * MINUTE
+KILLS = 20
+SLACK_S = 0.5
+"""Seconds of the machine in which the process may be busy with a sample; what is due then may die with it."""
+
+
+@dataclass
+class Line:
+    """A line of the VEN's diary."""
+
+    at: float
+    what: str
+    call: tuple[str, ...]
+
+
+def read(diary: Path) -> list[Line]:
+    lines = [line.split() for line in diary.read_text().splitlines()]
+    return [Line(float(at), what, tuple(call)) for at, what, *call in lines]
+
+
+class Play:
+    """The VTN, its operator, and the VEN's process."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.epoch = time.time()
+        self.clock: AcceleratedClock = clock_since(self.epoch, FACTOR)
+        self.begin = datetime.fromtimestamp(int(self.epoch), UTC)
+        self.first_sample = self.begin + 2 * MINUTE
+        self.diary = folder / "diary"
+        self.state = folder / "ven.db"
+        self.port = free_port()
+        self.kills: list[float] = []
+        self.chance = random.Random(seed)
+        self.server = OpenADRServer(
+            "vtn",
+            database=f"sqlite:///{folder / 'vtn.db'}",
+            port=self.port,
+            poll_frequency=POLL,
+            resend_after=2 * POLL,
+            clock=self.clock,
+        )
+        self.server.on_register_report = self.ask
+
+    def ask(self, payload: wire.OadrRegisterReport) -> list[ReportRequest]:
+        request = ReportRequest(
+            report_request_id=f"power-of-{payload.ven_id}",
+            report_specifier_id="telemetry",
+            r_ids=("power",),
+            granularity=GRANULARITY,
+            report_back_duration=3 * GRANULARITY,
+            start=self.first_sample,
+        )
+        return [request]
+
+    async def start_ven(self) -> asyncio.subprocess.Process:
+        arguments = [str(self.state), f"http://127.0.0.1:{self.port}", str(self.diary), str(FACTOR), str(self.epoch)]
+        lot = str(self.chance.random())
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "tests.faults.ven_process", *arguments, lot),
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        assert await asyncio.wait_for(process.stdout.readline(), 20) == b"up\n"
+        return process
+
+    async def operator(self) -> None:
+        while True:
+            await operate(self.server, self.clock, self.begin)
+            await self.clock.sleep(5)
+
+    async def run(self) -> None:
+        """Play until the end, with at least `KILLS` kills on the way."""
+        end = self.epoch + LENGTH.total_seconds() / FACTOR
+        async with self.server:
+            operator = asyncio.create_task(self.operator())
+            ven = await self.start_ven()
+            try:
+                while time.time() < end or len(self.kills) < KILLS:
+                    await asyncio.sleep(self.chance.choice([0.02, 0.1, 0.3, 0.8, 1.5, 2.0]))
+                    os.kill(ven.pid, signal.SIGKILL)
+                    self.kills.append(time.time())
+                    await ven.wait()
+                    ven = await self.start_ven()
+                await asyncio.sleep(4)
+                ven.terminate()
+                assert await asyncio.wait_for(ven.wait(), 10) == 0
+            finally:
+                operator.cancel()
+                if ven.returncode is None:
+                    ven.kill()
+                    await ven.wait()
+
+    def instant(self, wall: float) -> datetime:
+        """What the fast clock shows at a time of the machine's."""
+        return datetime.fromtimestamp(self.epoch, UTC) + timedelta(seconds=(wall - self.epoch) * FACTOR)
+
+    def alive(self) -> list[tuple[datetime, datetime]]:
+        """When samples that were due had to be taken, for certain."""
+        ups = [line.at for line in read(self.diary) if line.what == "up"]
+        return [
+            (self.instant(up + SLACK_S), self.instant(down - SLACK_S))
+            for up, down in zip(ups, [*self.kills, time.time()], strict=True)
+        ]
+
+
+@pytest.mark.slow
+async def test_a_killed_ven_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    play = Play(tmp_path, seed=3)
+    await play.run()
+    assert len(play.kills) >= KILLS
+    await check_readings(play)
+    await check_answers(play)
+
+
+async def check_readings(play: Play) -> None:
+    """Every reading once, at its own time; only those are missing that were due while the VEN was dead."""
+    (ven,) = play.server.vens
+    stored = await play.server.readings(ven.ven_id)
+    readings: list[Reading] = [item.reading for item in stored]
+    starts = [reading.start for reading in readings]
+    assert starts == sorted(set(starts))
+    steps = {(start - play.first_sample) % GRANULARITY for start in starts}
+    assert steps == {timedelta(0)}, "they stay on the grid that the VTN asked for"
+    for reading in readings:
+        assert isinstance(reading.value, float)
+        late = reading.value - (reading.start.timestamp() - play.epoch)
+        assert -0.001 <= late <= SLACK_S * FACTOR, "each was measured when it says"
+    grid = (play.first_sample + k * GRANULARITY for k in itertools.count())
+    wanted = list(itertools.takewhile(lambda instant: instant < max(starts), grid))
+    alive = play.alive()
+    certain = [instant for instant in wanted if any(up <= instant <= down for up, down in alive)]
+    assert len(certain) > 10
+    assert [instant for instant in certain if instant not in starts] == []
+
+
+async def check_answers(play: Play) -> None:
+    """Every version is answered; it is decided a second time only if the process died while it was being decided."""
+    (ven,) = play.server.vens
+    answers = {answer.event_id: answer for answer in await play.server.answers(ven_id=ven.ven_id)}
+    assert (answers["peak"].opt_type, answers["peak"].modification_number) == (OptType.IN, 1)
+    assert answers["evening"].modification_number == 1
+    lines = [line for line in read(play.diary) if line.call[:1] == ("on_event",)]
+    ended = Counter(line.call for line in lines if line.what == "end")
+    assert {("on_event", "peak", "1", "False"), ("on_event", "evening", "1", "True")} <= set(ended)
+    for call, times in ended.items():
+        deaths = sum(
+            any(line.at <= kill <= line.at + SLACK_S for kill in play.kills)
+            for line in lines
+            if line.call == call and line.what == "end"
+        )
+        assert times <= 1 + deaths, f"{call} was decided {times} times"
