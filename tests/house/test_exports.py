@@ -31,9 +31,7 @@ def test_every_public_name_resolves() -> None:
 
 
 def test_a_name_stands_for_one_object() -> None:
-    assert [
-        name for name in pyopenadr.__all__ if getattr(pyopenadr, name) is not getattr(pyopenadr, name)
-    ] == []
+    assert [name for name in pyopenadr.__all__ if getattr(pyopenadr, name) is not getattr(pyopenadr, name)] == []
 
 
 def test_public_names_are_given_once() -> None:

@@ -106,9 +106,7 @@ def test_the_commands_of_the_readme_are_in_the_makefile() -> None:
 
 
 def test_every_target_of_the_makefile_is_explained() -> None:
-    explained = re.findall(
-        r"^([a-z][a-z-]*):[^#\n]*## \S", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE
-    )
+    explained = re.findall(r"^([a-z][a-z-]*):[^#\n]*## \S", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     assert set(explained) == make_targets()
 
 

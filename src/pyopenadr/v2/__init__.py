@@ -1,10 +1,10 @@
 """The message wing: OpenADR 2.0a and 2.0b.
 
-    from pyopenadr.v2 import decode, encode
+from pyopenadr.v2 import decode, encode
 
-    payload = decode(data)          # bytes -> Payload, or a WireError that says what and where
-    payload.message["ven_id"]
-    data = encode(payload)
+payload = decode(data)          # bytes -> Payload, or a WireError that says what and where
+payload.message["ven_id"]
+data = encode(payload)
 """
 
 from pyopenadr.v2 import wire
