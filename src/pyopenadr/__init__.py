@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         OptType,
         Reading,
         Registration,
+        Report,
         ReportRequest,
         ResourceStatus,
         ResponseRequired,
@@ -53,7 +54,9 @@ if TYPE_CHECKING:
         TransportInterface,
         Unit,
     )
+    from pyopenadr.transport.tls import ServerTls
     from pyopenadr.ven.client import OpenADRClient
+    from pyopenadr.ven.event import EventReply
     from pyopenadr.vtn.server import OpenADRServer
 
     __version__: str
@@ -68,6 +71,7 @@ __all__ = [
     "DataPoint",
     "Duration",
     "Event",
+    "EventReply",
     "EventStatus",
     "Interval",
     "LoadControlState",
@@ -85,10 +89,12 @@ __all__ = [
     "Reading",
     "Registration",
     "RemoteProtocolError",
+    "Report",
     "ReportRequest",
     "ResourceStatus",
     "ResponseRequired",
     "SchemaMismatch",
+    "ServerTls",
     "Signal",
     "SignatureInvalid",
     "Span",
@@ -101,7 +107,12 @@ __all__ = [
     "__version__",
 ]
 
-_HOMES = {"OpenADRClient": "pyopenadr.ven.client", "OpenADRServer": "pyopenadr.vtn.server"}
+_HOMES = {
+    "EventReply": "pyopenadr.ven.event",
+    "OpenADRClient": "pyopenadr.ven.client",
+    "OpenADRServer": "pyopenadr.vtn.server",
+    "ServerTls": "pyopenadr.transport.tls",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -186,8 +186,6 @@ class Conversation(Talk):
     async def _chosen(self, ven: Ven, answer: object) -> wire.Message:
         """What the user's on_poll has chosen."""
         ven_id = ven.registration.ven_id
-        if answer is None:
-            return self.acknowledge("", ven_id)
         if isinstance(answer, wire.OadrDistributeEvent):
             self._event.offer(ven_id, [bridge.lift_event(event) for event in answer.events])
         if isinstance(answer, wire.Message):
@@ -197,13 +195,13 @@ class Conversation(Talk):
             return await self._event.distribute(ven, [answer], "")
         if isinstance(answer, Report):
             await self.service.deliver_report(ven_id, await self._request_for(ven_id, answer), answer)
-            item = await self.service.due(ven, ())
-            if isinstance(item, Outgoing):
-                return self._lower_item(item, ven_id)
-            return self.acknowledge("", ven_id)
-        raise ProtocolError(
-            f"on_poll must return a message, an Event, a Report or None, not {type(answer).__name__}", code="500"
-        )
+        elif answer is not None:
+            raise ProtocolError(
+                f"on_poll must return a message, an Event, a Report or None, not {type(answer).__name__}", code="500"
+            )
+        # A report that on_poll chose is delivered until the VEN has answered it, also when nothing new is chosen.
+        item = await self.service.due_item(ven, UpdateReport)
+        return self._lower_item(item, ven_id) if item is not None else self.acknowledge("", ven_id)
 
     async def _take_report(self, ven_id: str) -> bool:
         """Ask the user for a report for the VEN; whether one waits now."""

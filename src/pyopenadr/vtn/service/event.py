@@ -14,7 +14,7 @@ from pyopenadr.errors import LocalProtocolError, RemoteProtocolError
 from pyopenadr.model import Event, Opt, Target
 from pyopenadr.model.time import Duration
 from pyopenadr.store.port import Answer, Outgoing, Store, StoredEvent
-from pyopenadr.vtn.delivery import RegisterReports, Ven, is_listed
+from pyopenadr.vtn.delivery import Item, RegisterReports, Ven, is_listed
 from pyopenadr.vtn.service.party import PartyService
 
 __all__ = ["EventService"]
@@ -188,6 +188,15 @@ class EventService(PartyService):
                 next_at = min((at for at in (due_at, resend_at) if at is not None), default=None)
                 mailbox.note_idle(self._revision, next_at)
             return None
+
+    async def due_item(self, ven: Ven, kind: type[Item]) -> Outgoing | None:
+        """The next message of that kind to send to the VEN, whatever else waits; None if none is due."""
+        async with self.changing(ven.registration.ven_id) as mailbox:
+            now = self.clock.now()
+            item = mailbox.next_item(now, self.resend_after, kind)
+            if item is not None:
+                mailbox.note_sent(item.item_id, now)
+            return item
 
     # --- answers and opts -------------------------------------------------------------------------------------------
 
