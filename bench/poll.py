@@ -1,6 +1,6 @@
 """Idle polls over HTTP with connections kept: our VTN, openleadr's, and the floor of the stack.
 
-The server has one core and the load, by `wrk` (Debian's package of that name), another. The floor is an ASGI application
+The server has one core and the load, by `wrk` (a Debian package), another. The floor is an ASGI application
 on uvicorn that parses the poll with lxml and answers a constant. Times are per poll, from the rate.
 """
 
@@ -121,7 +121,8 @@ def run() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "poll.lua"
         script.write_text(
-            f'wrk.method = "POST"\nwrk.body = [==[{POLL.decode()}]==]\nwrk.headers["Content-Type"] = "application/xml"\n'
+            f'wrk.method = "POST"\nwrk.body = [==[{POLL.decode()}]==]\n'
+            'wrk.headers["Content-Type"] = "application/xml"\n'
         )
         rates: dict[str, list[float]] = {name: [] for name in SERVERS}
         for _ in range(ROUNDS):

@@ -191,7 +191,8 @@ def _protocol(*, with_certificates: bool) -> Any:
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._await_head()
+            self._in_head, self._head = True, 0
+            self._alarm = self.loop.call_later(_HEAD_TIMEOUT_S, self.timeout_keep_alive_handler)
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._end_head()
@@ -201,21 +202,20 @@ def _protocol(*, with_certificates: bool) -> Any:
             if self._in_head:
                 self._head += len(data)
             super().data_received(data)
-            if self._in_head and self._head > _MOST_HEAD_BYTES and not self.transport.is_closing():
-                self.send_400_response("The headers are too long.")
+            if self._in_head:
+                if self._alarm is None:  # only now: most heads come in one piece and need no alarm
+                    self._alarm = self.loop.call_later(_HEAD_TIMEOUT_S, self.timeout_keep_alive_handler)
+                if self._head > _MOST_HEAD_BYTES and not self.transport.is_closing():
+                    self.send_400_response("The headers are too long.")
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self._await_head()
+            if not self._in_head:
+                self._in_head, self._head = True, 0
 
         def on_headers_complete(self) -> None:
             self._end_head()
             super().on_headers_complete()
-
-        def _await_head(self) -> None:
-            if not self._in_head:
-                self._in_head, self._head = True, 0
-                self._alarm = self.loop.call_later(_HEAD_TIMEOUT_S, self.timeout_keep_alive_handler)
 
         def _end_head(self) -> None:
             self._in_head = False

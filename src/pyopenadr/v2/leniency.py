@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -58,9 +59,11 @@ def rules(names: Iterable[str]) -> frozenset[str]:
     Raises:
         ConfigError: there is no rule of that name.
     """
-    chosen = frozenset(names)
-    if not chosen:
-        return chosen
+    return _rules(frozenset(names))
+
+
+@lru_cache(maxsize=64)  # the same few sets are asked for with every message
+def _rules(chosen: frozenset[str]) -> frozenset[str]:
     if "all" in chosen:
         return frozenset(RULES)
     if unknown := sorted(chosen - set(RULES)):

@@ -115,15 +115,9 @@ class App:
             raise _Refused(404, "nothing is here; OpenADR 2.0b is at /OpenADR2/Simple/2.0b/<service>")
         if scope["method"] != "POST":
             raise _Refused(501, "OpenADR 2.0 uses POST only")
-        kind = headers.get(b"content-type", b"application/xml").lower().replace(b" ", b"")
-        if kind.split(b";")[0] not in (b"application/xml", b"text/xml"):
-            raise _Refused(406, "the Content-Type must be application/xml")
-        if b"charset=" in kind and b"charset=utf-8" not in kind.replace(b'"', b""):
-            raise _Refused(406, "the charset must be utf-8")
-        if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"", b"identity"):
-            raise _Refused(406, "send messages uncompressed, without Content-Encoding")
+        _check_kind(headers)
         try:
-            async with asyncio.timeout(self._body_timeout_s):
+            with _Deadline(self._body_timeout_s):
                 body = await self._body(receive, headers)
         except TimeoutError:
             raise _Refused(408, f"the message did not arrive within {self._body_timeout_s:g} seconds") from None
@@ -154,6 +148,46 @@ class App:
         if size > self._max_body:
             raise _Refused(413, f"a message may have {self._max_body} bytes")
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class _Deadline:
+    """Bounds the time of what is awaited inside, as `asyncio.timeout` does at four times the cost."""
+
+    __slots__ = ("_alarm", "_passed", "_task")
+
+    def __init__(self, seconds: float) -> None:
+        self._task = asyncio.current_task()
+        self._passed = False
+        self._alarm = asyncio.get_running_loop().call_later(seconds, self._pass)
+
+    def _pass(self) -> None:
+        self._passed = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self._alarm.cancel()
+        is_ours = self._passed and kind is not None and issubclass(kind, asyncio.CancelledError)
+        # Only our own cancellation is turned into a time-out; one from outside on top of it goes on.
+        if is_ours and (self._task is None or self._task.uncancel() == 0):
+            raise TimeoutError
+
+
+def _check_kind(headers: dict[bytes, bytes]) -> None:
+    """Refuse a body that is no XML, or in another charset or compressed (2.0b rule 53)."""
+    kind = headers.get(b"content-type", b"application/xml")
+    if kind != b"application/xml":
+        kind = kind.lower().replace(b" ", b"")
+        if kind.split(b";")[0] not in (b"application/xml", b"text/xml"):
+            raise _Refused(406, "the Content-Type must be application/xml")
+        if b"charset=" in kind and b"charset=utf-8" not in kind.replace(b'"', b""):
+            raise _Refused(406, "the charset must be utf-8")
+    coding = headers.get(b"content-encoding")
+    if coding is not None and coding.strip().lower() not in (b"", b"identity"):
+        raise _Refused(406, "send messages uncompressed, without Content-Encoding")
 
 
 class _Gone(Exception):

@@ -54,8 +54,14 @@ QUESTIONS: Mapping[str, str] = MappingProxyType(
 """Every question with its argument, what it means, and what may be returned."""
 
 
+_AT_POLLS = ("on_poll", "on_request_event", "on_request_report")
+
+
 class Backend:
     """The handlers that somebody has set, by question."""
+
+    answers_polls = False
+    """Whether a handler has to be asked at each poll."""
 
     def __init__(self) -> None:
         self._handlers: dict[str, Callable[..., Any]] = {}
@@ -74,6 +80,7 @@ class Backend:
             raise ConfigError(f"{name} must be a function or a coroutine function, not {type(handler).__name__}")
         else:
             self._handlers[name] = handler
+        self.answers_polls = not self._handlers.keys().isdisjoint(_AT_POLLS)
 
     def get(self, name: str) -> Callable[..., Any] | None:
         """The handler for a question, if somebody has set one."""

@@ -139,15 +139,7 @@ class Conversation(Talk):
 
     def is_idle(self, ven_id: str, peer: Peer) -> bool:
         """Whether nothing waits for a VEN, known without asking the store or the user."""
-        return (
-            not self._asks_at_polls()
-            and self._is_peer(ven_id, peer)
-            and self.service.is_registered(ven_id)
-            and self.service.is_idle(self.service.registered(ven_id))
-        )
-
-    def _asks_at_polls(self) -> bool:
-        return any(self.backend.get(name) for name in ("on_poll", "on_request_event", "on_request_report"))
+        return not self.backend.answers_polls and self._is_peer(ven_id, peer) and self.service.is_idle(ven_id)
 
     async def answer_a(self, message: wire.Message, peer: Peer) -> wire.Message | None:
         """The reply to a message of a 2.0a VEN, in 2.0a (v20a.md §4, §5)."""

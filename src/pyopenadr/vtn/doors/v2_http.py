@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
 
 from pyopenadr.errors import ProtocolError, RemoteProtocolError, WireError
@@ -32,6 +33,37 @@ IDLE_BODY: Final = encode(wire.OadrResponse(response=faults.response()))
 """The reply to every idle poll; it says nothing of the VEN, so that one text serves all."""
 
 
+_LONGEST_REMEMBERED = 1024
+
+
+@lru_cache(maxsize=64)  # a few addresses are called all the time
+def _endpoint(path: str) -> tuple[ProfileName, str] | None:
+    """The profile and the service, in lower case, that an address stands for."""
+    found = _PATH(path)
+    return None if found is None else ("2.0b" if found["b"] else "2.0a", found["service"].lower())
+
+
+class _Polls:
+    """The last poll of each VEN as it came, because a VEN's polls are alike byte for byte: each is decoded once."""
+
+    def __init__(self) -> None:
+        self._messages: dict[bytes, wire.OadrPoll] = {}
+        self._bodies: dict[str, bytes] = {}
+
+    def get(self, body: bytes) -> wire.OadrPoll | None:
+        """The message that this body was found to be before."""
+        return self._messages.get(body)
+
+    def keep(self, body: bytes, message: wire.OadrPoll) -> None:
+        """Remember a poll of a registered VEN in place of its last one."""
+        if len(body) <= _LONGEST_REMEMBERED:
+            old = self._bodies.get(message.ven_id)
+            if old is not None:
+                self._messages.pop(old, None)
+            self._bodies[message.ven_id] = body
+            self._messages[body] = message
+
+
 class V2Door:
     """The 2.0 endpoints of one VTN.
 
@@ -51,18 +83,24 @@ class V2Door:
         self._heard = heard
         self._limits = limits
         self._leniency = tuple(sorted(leniency_rules(leniency)))
+        self._polls = _Polls()
 
     def is_mine(self, path: str) -> bool:
         """Whether the path is one of the 2.0 endpoints."""
-        return _PATH(path) is not None
+        return _endpoint(path) is not None
 
     async def handle(self, path: str, body: bytes, peer: Peer) -> tuple[int, bytes]:
         """Answer a POST: the HTTP status, and the reply (or, for a status that is not 200, plain text)."""
-        found = _PATH(path)
-        if found is None:
+        endpoint = _endpoint(path)
+        if endpoint is None:
             return 404, b"no OpenADR 2.0 service has this address\n"
-        profile: ProfileName = "2.0b" if found["b"] else "2.0a"
-        if profile == "2.0a" and found["service"].lower() != "eievent":
+        profile, called = endpoint
+        if called == "oadrpoll" and profile == "2.0b":
+            poll = self._polls.get(body)
+            if poll is not None and self._conversation.is_idle(poll.ven_id, peer):
+                self._heard(poll.ven_id)
+                return 200, IDLE_BODY
+        if profile == "2.0a" and called != "eievent":
             return 404, b"OpenADR 2.0a has only the service EiEvent; for 2.0b put 2.0b/ into the address\n"
         where = peer.address or "unknown"
         try:
@@ -73,13 +111,17 @@ class V2Door:
         for deviation in payload.deviations:
             log.info("%r from %s: accepted by leniency rule %s", path, where, deviation.rule)
         message = payload.message
-        service = SERVICES.get(message.message_type, found["service"])
-        if profile == "2.0b" and service.lower() != found["service"].lower():
-            stray = RemoteProtocolError(f"{message.message_type} belongs to {service}, not {found['service']}")
+        service = SERVICES.get(message.message_type, called)
+        if profile == "2.0b" and service.lower() != called:
+            stray = RemoteProtocolError(f"{message.message_type} belongs to {service}, which is another address")
             return 200, encode(self._conversation.fault_reply(message, stray))
-        if type(message) is wire.OadrPoll and self._conversation.is_idle(message.ven_id, peer):
-            self._heard(message.ven_id)
-            return 200, IDLE_BODY
+        if type(message) is wire.OadrPoll:
+            is_plain = not payload.deviations and payload.signature is None
+            if is_plain and self._conversation.is_registered(message.ven_id):
+                self._polls.keep(body, message)
+            if self._conversation.is_idle(message.ven_id, peer):
+                self._heard(message.ven_id)
+                return 200, IDLE_BODY
         answer = self._conversation.answer_a if profile == "2.0a" else self._conversation.answer
         reply = await answer(message, peer)
         self._note(message, reply)

@@ -159,8 +159,11 @@ class EventService(PartyService):
         async with self.changing(ven_id) as mailbox:
             mailbox.note_told(events, self.clock.now())
 
-    def is_idle(self, ven: Ven) -> bool:
-        """Whether it is known without asking anybody that nothing waits for the VEN."""
+    def is_idle(self, ven_id: str) -> bool:
+        """Whether it is known without asking anybody that the VEN is registered and nothing waits for it."""
+        ven = self._vens.get(ven_id)
+        if ven is None or ven.registration.registration_id is None:
+            return False
         return ven.mailbox.is_idle(self._revision, self.clock.now())
 
     async def due(self, ven: Ven, events: Sequence[Event] | None = None) -> Outgoing | list[Event] | None:
