@@ -23,6 +23,9 @@ def ven(
     name: Annotated[str, typer.Argument(help="The VEN's name.")],
     url: Annotated[str, typer.Argument(help="The VTN's address, for example http://127.0.0.1:8080")],
     opt: Annotated[str, typer.Option(help="What to answer to events: in or out.")] = "in",
+    cert: Annotated[Path | None, typer.Option(help="The VEN's certificate, for https.")] = None,
+    key: Annotated[Path | None, typer.Option(help="The key of the certificate.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="The authorities of the VTN's certificate.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
     state: Annotated[
         str,
@@ -45,7 +48,9 @@ def ven(
         return answer
 
     path = None if state == "none" else state or str(default_state(name, url))
-    asyncio.run(_run(OpenADRClient(name, url, state=path, on_event=on_event)))
+    cert_, key_, ca_ = (str(file) if file is not None else None for file in (cert, key, ca))
+    client = OpenADRClient(name, url, state=path, cert=cert_, key=key_, ca_file=ca_, on_event=on_event)
+    asyncio.run(_run(client))
 
 
 def default_state(name: str, url: str) -> Path:

@@ -54,7 +54,8 @@ def vtn(
     {"event_id": "e1", "start": "2030-01-31T12:00:00Z", "intervals": [["PT1H", 2]], "market_context": "http://x/y"}
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for name in ("uvicorn", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     planned = _read_events(events) if events is not None else []
     server = OpenADRServer(
         vtn_id,
