@@ -15,6 +15,8 @@ import sys
 import time
 from datetime import timedelta
 
+import aiohttp  # noqa: F401 - loaded before the process says that it is up, not while samples are due
+
 from pyopenadr.model import DataPoint, Event, Unit
 from pyopenadr.ven.client import OpenADRClient
 from tests.faults.vtn_process import clock_since
@@ -42,14 +44,20 @@ async def main(state: str, url: str, diary: Diary, factor: float, epoch: float, 
     clock = clock_since(epoch, factor)
     chance = random.Random(seed)
 
-    async def on_event(event: Event) -> str:
-        call = ("on_event", event.event_id, event.modification_number, event.cancelled)
+    async def note(*call: object) -> None:
         diary.write("begin", *call)
         await asyncio.sleep(chance.choice([0, 0, 0.1, 0.3]))
         diary.write("end", *call)
+
+    async def on_event(event: Event) -> str:
+        await note("on_event", event.event_id, event.modification_number, event.cancelled)
         return "optIn"
 
     client = OpenADRClient("site", url, state=state, clock=clock, on_event=on_event)
+    client.on_event_start = lambda event: note("on_event_start", event.event_id)
+    client.on_interval_start = lambda event, signal, it: note("on_interval_start", event.event_id, it.number)
+    client.on_interval_end = lambda event, signal, it: note("on_interval_end", event.event_id, it.number)
+    client.on_event_end = lambda event, reason: note("on_event_end", event.event_id, reason)
     # The value tells when it was measured: seconds since the epoch of the play.
     client.add_report(
         report_specifier_id="telemetry", points=[POWER], source=lambda: round(clock.now().timestamp() - epoch, 3)

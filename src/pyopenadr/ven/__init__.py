@@ -2,7 +2,8 @@
 
 from pyopenadr.ven.client import OpenADRClient
 from pyopenadr.ven.event import EventReply
+from pyopenadr.ven.execution import EndReason, TimedInterval
 from pyopenadr.ven.handler import HandlerFailed
 from pyopenadr.ven.manual import Exchange
 
-__all__ = ["EventReply", "Exchange", "HandlerFailed", "OpenADRClient"]
+__all__ = ["EndReason", "EventReply", "Exchange", "HandlerFailed", "OpenADRClient", "TimedInterval"]

@@ -6,12 +6,13 @@ import asyncio
 import os
 import random as randomness
 from collections.abc import Callable, Generator, Iterable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pyopenadr.clock import Clock, SystemClock
 from pyopenadr.model import OptType, Signal, Span
+from pyopenadr.model.timeline import Step, in_force, timeline
 from pyopenadr.transport.http import HttpTransport
 from pyopenadr.transport.port import Transport
 from pyopenadr.v2.ven import KnownEvent, VenScope, executed_span
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pyopenadr.v2.signature import SigningKey
 
 __all__ = ["OpenADRClient"]
+
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class OpenADRClient(ManualMode):
@@ -50,6 +53,25 @@ class OpenADRClient(ManualMode):
     """Called with each report (`model.Report`) that the VTN sends. The VTN gets its acknowledgement when it returns;
     if it fails or takes too long, the VTN is told that the report was not taken (500)."""
 
+    on_event_start = HandlerSlot()
+    """Called with an event (`model.Event`) that this VEN has opted in to, when its execution begins."""
+
+    on_interval_start = HandlerSlot()
+    """Called with the event, the `model.Signal` and the `TimedInterval` that begins."""
+
+    on_interval_end = HandlerSlot()
+    """Called with the event, the `model.Signal` and the `TimedInterval` that has ended, also if something ended it
+    early."""
+
+    on_event_end = HandlerSlot()
+    """Called with the event and an `EndReason`, when its execution ends, whatever the reason."""
+
+    on_ramp_up = HandlerSlot()
+    """Called with the event and a `model.Span`, when the transition to the event begins: before its start or at it."""
+
+    on_recovery = HandlerSlot()
+    """Called with the event and a `model.Span`, when the transition back begins: before its end or at it."""
+
     next_report = HandlerSlot()
     """Called with a `model.ReportRequest` each time a report without a source is due. Returns the readings: a list of
     `model.Reading`, or a mapping from rID to number or `ResourceStatus`; None reports that there is no valid value.
@@ -69,11 +91,18 @@ class OpenADRClient(ManualMode):
         state: str | os.PathLike[str] | Ledger | None = None,
         auto_polling: bool = False,
         on_event: Handler | None = None,
+        on_event_start: Handler | None = None,
+        on_interval_start: Handler | None = None,
+        on_interval_end: Handler | None = None,
+        on_event_end: Handler | None = None,
+        on_ramp_up: Handler | None = None,
+        on_recovery: Handler | None = None,
         on_report: Handler | None = None,
         next_report: Handler | None = None,
         wanted_reports: Handler | None = None,
         default_opt: OptType | str = OptType.OUT,
         handler_timeout_s: float = 30.0,
+        run_test_events: bool = False,
         poll_interval: timedelta | float | None = None,
         jitter: float = 0.1,
         query_first: bool = False,
@@ -111,6 +140,7 @@ class OpenADRClient(ManualMode):
             default_opt: the answer to events where `on_event` is missing, fails or takes too long. "optOut", because
                 a VTN must not count on a load that nobody has taken off.
             handler_timeout_s: how long a handler may take.
+            run_test_events: whether test events are executed like others; else they are only answered.
             poll_interval: how often to poll (seconds, if a number); None means as often as the VTN asks.
             jitter: the share by which a wait is lengthened at random, at most.
             query_first: whether auto mode sends oadrQueryRegistration before it registers.
@@ -148,6 +178,7 @@ class OpenADRClient(ManualMode):
             register_again_after=register_again_after,
             keep_unsent=keep_unsent,
             most_unsent=most_unsent,
+            run_test_events=run_test_events,
         )
         clock = clock if clock is not None else SystemClock()
         draw: Draw = random if random is not None else randomness.SystemRandom()
@@ -182,7 +213,16 @@ class OpenADRClient(ManualMode):
         self.ven_name = ven_name
         self.auto_polling = auto_polling
         self._set_handlers(
-            on_event=on_event, on_report=on_report, next_report=next_report, wanted_reports=wanted_reports
+            on_event=on_event,
+            on_event_start=on_event_start,
+            on_interval_start=on_interval_start,
+            on_interval_end=on_interval_end,
+            on_event_end=on_event_end,
+            on_ramp_up=on_ramp_up,
+            on_recovery=on_recovery,
+            on_report=on_report,
+            next_report=next_report,
+            wanted_reports=wanted_reports,
         )
         self._stop: asyncio.Future[None] | None = None
         self._ended: asyncio.Future[None] | None = None
@@ -240,6 +280,16 @@ class OpenADRClient(ManualMode):
         known = self._parts.events.known[event_id]
         return executed_span(known.event, known.offset)
 
+    def timeline(self, start: datetime, end: datetime | None = None) -> tuple[Step, ...]:
+        """What applies from `start` to `end` (None: for ever), as `pyopenadr.model.timeline` has it: for each signal
+        and resource, which event's which interval. It holds the events that are executed: opted in to, and no tests.
+        """
+        return timeline(self._parts.scheduler.executions(), start, end)
+
+    def now(self) -> tuple[Step, ...]:
+        """What of the `timeline` applies now, each with the whole time for which it does."""
+        return in_force(self.timeline(_BEGINNING), self._parts.clock.now())
+
     # -- auto mode -----------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -251,6 +301,7 @@ class OpenADRClient(ManualMode):
         stop, ended = loop.create_future(), loop.create_future()
         self._stop, self._ended = stop, ended
         self._parts.resume()
+        self._parts.crew.spawn(self._parts.scheduler.run(), "execution of events")
         main = self._parts.crew.spawn(self._parts.loop.run(), "polling")
         try:
             await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)

@@ -27,6 +27,7 @@ from pyopenadr.v2.ven import (
     random_offset,
 )
 from pyopenadr.ven.backoff import Draw
+from pyopenadr.ven.execution import EndReason
 from pyopenadr.ven.handler import Caller, Handler, HandlerFailed
 from pyopenadr.ven.journal import Journal
 from pyopenadr.ven.outbox import Letter, Outbox
@@ -108,7 +109,9 @@ class _Ending(msgspec.Struct, frozen=True, kw_only=True):
 class EventBook:
     """Receives events, has them decided, and answers; what it knows survives a restart.
 
-    `handler` gives the user's handler, or None where there is none. `on_lost` is called if the VTN no longer knows us.
+    `handler` gives the user's handler, or None where there is none. `on_lost` is called if the VTN no longer knows us,
+    `on_change` whenever the known events have changed, and `on_end` with an event that is taken back, until when it
+    still runs, and why.
     """
 
     def __init__(
@@ -125,6 +128,8 @@ class EventBook:
         ven_id: Callable[[], str],
         handler: Callable[[], Handler | None],
         on_lost: Callable[[OpenADRError], None],
+        on_change: Callable[[], None],
+        on_end: Callable[[str, Event, datetime, EndReason], None],
     ) -> None:
         rows = ledger.load("event", _Row)
         self.known: dict[str, KnownEvent] = {event_id: row.known for event_id, row in rows.items()}
@@ -139,6 +144,8 @@ class EventBook:
         self._default = EventReply(opt_type=default_opt)
         self._handler = handler
         self._on_lost = on_lost
+        self._on_change = on_change
+        self._on_end = on_end
         self._ven_id = ven_id
         self._deciding: dict[str, _Decision] = {}
         self._endings = ledger.load("ending", _Ending)
@@ -172,7 +179,7 @@ class EventBook:
     def forget(self) -> None:
         """The registration is over: every event ends, and nothing is answered any more."""
         for event_id in list(self.known):
-            self._end(event_id, cancelled_version(self.known[event_id].event))
+            self._end(event_id, cancelled_version(self.known[event_id].event), EndReason.UNREGISTERED)
         for decision in self._deciding.values():
             decision.cancel()
         self._deciding.clear()
@@ -182,7 +189,7 @@ class EventBook:
 
     def resume(self) -> None:
         """Go on with what was begun before a stop or a restart: ask what is undecided, tell what has ended."""
-        for event_id in [event_id for event_id in self.known if event_id in self._undecided]:
+        for event_id in [it for it in self.known if it in self._undecided and it not in self._deciding]:
             event = self.known[event_id].event
             verdict = Verdict(
                 kind="new",
@@ -192,7 +199,8 @@ class EventBook:
             )
             self._decide(verdict, event)
         for event_id, ending in self._endings.items():
-            self._await_end(event_id, ending)
+            if event_id not in self._ending:
+                self._await_end(event_id, ending)
         self._send_when_decided()
 
     def clear_tasks(self) -> None:
@@ -252,10 +260,12 @@ class EventBook:
         self.known[event_id] = known
         (self._undecided.add if undecided else self._undecided.discard)(event_id)
         self._ledger.put("event", event_id, _Row(known=known, undecided=undecided))
+        self._on_change()
 
     def _drop(self, event_id: str) -> KnownEvent:
         self._undecided.discard(event_id)
         self._ledger.drop("event", event_id)
+        self._on_change()
         return self.known.pop(event_id)
 
     def _answer(self, answer: wire.EventResponse) -> None:
@@ -349,7 +359,7 @@ class EventBook:
 
     # -- the end of events ---------------------------------------------------------------------------------------
 
-    def _end(self, event_id: str, event: Event) -> None:
+    def _end(self, event_id: str, event: Event, reason: EndReason = EndReason.CANCELLED) -> None:
         """The event is cancelled: the user hears of it when it really ends (2.0b rule 65)."""
         known = self._drop(event_id)
         if (decision := self._deciding.pop(event_id, None)) is not None:
@@ -359,6 +369,7 @@ class EventBook:
         ending = _Ending(event=event, until=now + cancel_delay(known, now, self._draw.random()))
         self._endings[event_id] = ending
         self._ledger.put("ending", event_id, ending)
+        self._on_end(event_id, event, ending.until, reason)
         self._await_end(event_id, ending)
 
     def _await_end(self, event_id: str, ending: _Ending) -> None:

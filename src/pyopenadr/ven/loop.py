@@ -29,6 +29,7 @@ LEAST_CAP_S, MOST_CAP_S = 10.0, 300.0
 class Loop:
     """The heart of auto mode. Nothing but cancellation ends `run`.
 
+    `on_news` is called each time the VTN has been asked what is new, or could not be.
     `jitter` lengthens each wait by up to that share of it, so that many VENs don't all poll at the same instant.
     `again_after` is how long to wait before registering anew when the VTN has ended the registration.
     """
@@ -43,6 +44,7 @@ class Loop:
         clock: Clock,
         draw: Draw,
         journal: Journal,
+        on_news: Callable[[], None],
         jitter: float,
         query_first: bool,
         again_after: timedelta,
@@ -54,6 +56,7 @@ class Loop:
         self._clock = clock
         self._draw = draw
         self._journal = journal
+        self._on_news = on_news
         self._jitter = jitter
         self._query_first = query_first
         self._again_after = again_after
@@ -74,6 +77,7 @@ class Loop:
             self._served, self._step, self._tries = registrar.count, 1, 0  # the step of METADATA is done
         while True:
             wait = await self._cycle()
+            self._on_news()
             await self._clock.sleep(wait)
 
     async def _cycle(self) -> float:

@@ -26,6 +26,7 @@ from pyopenadr.ven.outbox import Outbox
 from pyopenadr.ven.registration import Registrar, State
 from pyopenadr.ven.report import Reporter
 from pyopenadr.ven.requester import Requester
+from pyopenadr.ven.scheduler import Scheduler
 from pyopenadr.ven.session import Session
 from pyopenadr.ven.state import Ledger
 from pyopenadr.ven.task import Crew
@@ -50,6 +51,7 @@ class Settings:
     register_again_after: timedelta | float
     keep_unsent: timedelta | float
     most_unsent: int
+    run_test_events: bool
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.jitter <= 1.0:
@@ -78,6 +80,7 @@ class Parts:
     outbox: Outbox
     registrar: Registrar
     events: EventBook
+    scheduler: Scheduler
     reporter: Reporter
     requester: Requester
     dispatcher: Dispatcher
@@ -116,6 +119,16 @@ def assemble(
         journal.warning(f"the VTN no longer knows this VEN: {error}")
         registrar.state = State.NONE
 
+    scheduler = Scheduler(
+        caller=caller,
+        crew=crew,
+        clock=clock,
+        journal=journal,
+        ledger=ledger,
+        known=lambda: events.known,
+        handler=handler,
+        takes_tests=settings.run_test_events,
+    )
     events = EventBook(
         outbox=outbox,
         caller=caller,
@@ -128,6 +141,8 @@ def assemble(
         ven_id=ven_id,
         handler=lambda: handler("on_event"),
         on_lost=on_lost,
+        on_change=scheduler.wake,
+        on_end=scheduler.finish,
     )
     reporter = Reporter(
         session=session,
@@ -176,6 +191,7 @@ def assemble(
         clock=clock,
         draw=draw,
         journal=journal,
+        on_news=scheduler.release,
         jitter=settings.jitter,
         query_first=settings.query_first,
         again_after=interval("register_again_after", settings.register_again_after),
@@ -189,6 +205,7 @@ def assemble(
         outbox=outbox,
         registrar=registrar,
         events=events,
+        scheduler=scheduler,
         reporter=reporter,
         requester=requester,
         dispatcher=dispatcher,

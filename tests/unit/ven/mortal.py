@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import msgspec
 
+from pyopenadr.clock import FakeClock
+from pyopenadr.ven import OpenADRClient
 from pyopenadr.ven.state import MemoryLedger
+from tests.unit.ven.scripted import ScriptedVtn
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -73,3 +78,20 @@ class MortalLedger:
 
     async def close(self) -> None:
         await self.kept()
+
+
+@asynccontextmanager
+async def mortal(client: OpenADRClient, ledger: MortalLedger, clock: FakeClock) -> AsyncIterator[None]:
+    """The client in auto mode, which may hang for ever because its process is dead."""
+    task = asyncio.create_task(client.run())
+    try:
+        await clock.settle()
+        yield
+        assert not task.done(), "auto mode must not end by itself"
+    finally:
+        ledger.buried = True
+        client._parts.session.transport = ScriptedVtn()  # the dead send nothing, and nobody hears them
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for it in others:
+                it.cancel()
+            await asyncio.wait(others)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +17,7 @@ from pyopenadr.v2.bridge import lift_readings, lower_request
 from pyopenadr.v2.faults import response
 from pyopenadr.ven import OpenADRClient
 from pyopenadr.ven.state import Ledger, MemoryLedger
-from tests.unit.ven.mortal import MortalLedger
+from tests.unit.ven.mortal import MortalLedger, mortal
 from tests.unit.ven.scripted import HOUR, NOW, ScriptedVtn, client_of, event, ok, problems, refusal, running
 from tests.unit.ven.test_report import ENERGY, MINUTE, POWER, TEN, WANTED, metadata, periodic, piggyback, update
 
@@ -411,23 +408,6 @@ def test_the_default_specifier_is_the_same_each_time(vtn: ScriptedVtn) -> None:
 
 
 # -- death at any moment ---------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def mortal(client: OpenADRClient, ledger: MortalLedger, clock: FakeClock) -> AsyncIterator[None]:
-    """The client in auto mode, which may hang for ever because its process is dead."""
-    task = asyncio.create_task(client.run())
-    try:
-        await clock.settle()
-        yield
-        assert not task.done(), "auto mode must not end by itself"
-    finally:
-        ledger.buried = True
-        client._parts.session.transport = ScriptedVtn()  # the dead send nothing, and nobody hears them
-        while others := asyncio.all_tasks() - {asyncio.current_task()}:
-            for it in others:
-                it.cancel()
-            await asyncio.wait(others)
 
 
 async def live(
