@@ -143,7 +143,7 @@ class Scene:
         self._happenings: list[Happening] = []
         self._offline: list[str] = []
         self._online: list[str] = []
-        self._updates = 0
+        self._cancelled = ""
         self.vtn = OpenADRServer(
             "demo-vtn",
             database=database,
@@ -183,6 +183,8 @@ class Scene:
     async def _on_created_event(self, payload: wire.OadrCreatedEvent) -> None:
         for response in payload.event_responses or ():
             text = f"{self._name_of(payload.ven_id)} answers {response.event_id}: {response.opt_type}"
+            if self._cancelled == response.event_id:
+                text = f"{self._name_of(payload.ven_id)} confirms that {response.event_id} is cancelled"
             self.note("vtn", f"{text} (version {response.modification_number})")
 
     async def _on_ven_online(self, ven_id: str) -> None:
@@ -236,6 +238,7 @@ class Scene:
         event = await self._change(event)
         await self._until(5 * MINUTE)
         await self.vtn.cancel_event("evening")
+        self._cancelled = "evening"
         self.note("vtn", "cancels evening")
         await self._until(OFFLINE_FROM)
         self._charger(sites).cable.pulled = True

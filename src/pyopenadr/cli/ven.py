@@ -49,6 +49,7 @@ def ven(
 
     path = None if state == "none" else state or str(default_state(name, url))
     cert_, key_, ca_ = (str(file) if file is not None else None for file in (cert, key, ca))
+    typer.echo(f"VEN {name} at {url}, state in {path or 'memory'} (stop with Ctrl-C)", err=True)
     client = OpenADRClient(name, url, state=path, cert=cert_, key=key_, ca_file=ca_, on_event=on_event)
     asyncio.run(_run(client))
 

@@ -27,7 +27,7 @@ def vtn(
         str, typer.Option(help="Where to keep everything: sqlite:///FILE, or memory to forget it at the end.")
     ] = "sqlite:///vtn.db",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")] = 8080,
     poll_seconds: Annotated[int, typer.Option(min=1, help="How often VENs are asked to poll, in seconds.")] = 10,
     misses: Annotated[int, typer.Option(min=1, help="Polls that a VEN may miss before it counts as offline.")] = 3,
     events: Annotated[
@@ -50,8 +50,8 @@ def vtn(
 
     Without --cert this is plain HTTP on loopback, and every VEN that reaches it is accepted: a laboratory. With --cert,
     --key and --ca it is HTTPS; every VEN needs a certificate of these authorities, and is bound to the one that it
-    registers with (pyopenadr certs demo makes a set for tests). An event in the file given by --events looks like this:
-    {"event_id": "e1", "start": "2030-01-31T12:00:00Z", "intervals": [["PT1H", 2]], "market_context": "http://x/y"}
+    registers with (pyopenadr certs demo makes a set for tests). The file given by --events holds a list:
+    [{"event_id": "e1", "start": "2030-01-31T12:00:00Z", "intervals": [["PT1H", 2]]}]
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for name in ("uvicorn", "alembic"):
@@ -72,8 +72,8 @@ def vtn(
 
 def _tls(cert: list[Path], key: list[Path], ca: Path | None, crl: Path | None, profile: str) -> ServerTls | None:
     if not cert:
-        if key or ca or crl:
-            raise ConfigError("--key, --ca and --crl need --cert")
+        if key or ca or crl or profile != "modern":
+            raise ConfigError("--key, --ca, --crl and --tls-profile need --cert")
         return None
     if len(cert) != len(key):
         raise ConfigError("give one --key for each --cert, in the same order")

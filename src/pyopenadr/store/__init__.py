@@ -50,7 +50,8 @@ def open_store(
         )
     missing = [name for name in ("sqlalchemy", "alembic", *_DRIVERS[scheme]) if not importlib.util.find_spec(name)]
     if missing:
-        raise ConfigError(f"a store at {scheme}:// needs more packages: pip install {' '.join(missing)}")
+        extra = " asyncpg" if "asyncpg" in missing else ""
+        raise ConfigError(f"a store at {scheme}:// needs more packages: pip install 'pyopenadr[vtn]'{extra}")
     # Late: SQLAlchemy takes a third of a second to import, which those without a database need not spend.
     from pyopenadr.store.sql import SqlStore
 

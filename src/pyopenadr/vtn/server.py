@@ -114,6 +114,8 @@ class OpenADRServer:
     ) -> None:
         if not vtn_id:
             raise ConfigError("vtn_id must not be empty")
+        if not 0 <= port <= 65535:
+            raise ConfigError(f"port must be 0 to 65535, not {port}")
         if misses < 1:
             raise ConfigError(f"misses must be 1 or more, not {misses}")
         _check_times(poll_frequency=poll_frequency, resend_after=resend_after, handler_timeout=handler_timeout)

@@ -183,6 +183,8 @@ def _simple_only(event: Event) -> tuple[list[Signal], list[str]]:
         return [], [*lost, f"event {event.event_id!r}: 2.0a can't express an event without a SIMPLE signal"]
     if chosen.device_classes:
         lost.append(f"signal {chosen.signal_id!r}: 2.0a has no device classes; it acts on all devices")
+    if chosen.unit is not None:
+        lost.append(f"signal {chosen.signal_id!r}: 2.0a has no units")
     return [chosen], lost
 
 
