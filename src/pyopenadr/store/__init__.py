@@ -50,8 +50,8 @@ def open_store(
         )
     missing = [name for name in ("sqlalchemy", "alembic", *_DRIVERS[scheme]) if not importlib.util.find_spec(name)]
     if missing:
-        extra = " asyncpg" if "asyncpg" in missing else ""
-        raise ConfigError(f"a store at {scheme}:// needs more packages: pip install 'pyopenadr[vtn]'{extra}")
+        wanted = "asyncpg" if missing == ["asyncpg"] else " ".join(["'pyopenadr[vtn]'", *_DRIVERS[scheme]])
+        raise ConfigError(f"a store at {scheme}:// needs more packages: pip install {wanted}")
     # Late: SQLAlchemy takes a third of a second to import, which those without a database need not spend.
     from pyopenadr.store.sql import SqlStore
 
