@@ -25,6 +25,7 @@ __all__ = [
     "OptType",
     "ResponseRequired",
     "Signal",
+    "is_listed",
     "same_content",
 ]
 
@@ -183,6 +184,18 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     def is_open_ended(self) -> bool:
         """Whether the event lasts until it is cancelled (2.0b rule 47)."""
         return is_zero(self.duration)
+
+
+def is_listed(event: Event, now: datetime, *, acknowledged: bool) -> bool:
+    """Whether a VEN still gets the event (2.0b rules 50, 52, 66).
+
+    An event is listed until its end and the random window after it. A cancelled one is listed until then, but no
+    more once it is `acknowledged`: the VEN has answered the cancellation or, where it must not answer, has been
+    sent it (as often as the VTN sees fit).
+    """
+    until = event.listed_until
+    is_over = until is not None and now >= until
+    return not is_over and not (event.cancelled and acknowledged)
 
 
 def same_content(old: Event, new: Event) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 
 from pyopenadr.errors import LocalProtocolError, ModelError, RemoteProtocolError, SchemaMismatch
 from pyopenadr.model import Capability, DataPoint, Event, EventStatus, ReportRequest, Signal
-from pyopenadr.model.event import same_content
+from pyopenadr.model.event import is_listed, same_content
 from pyopenadr.model.time import Duration, as_utc, is_positive, is_zero, total_seconds
 from pyopenadr.v2 import wire
 from pyopenadr.v2.bridge import lower_events
@@ -53,18 +53,6 @@ def _place(event: Event, now: datetime) -> tuple[int, bool, int, datetime]:
     if status is EventStatus.ACTIVE:
         return 0, event.priority == 0, event.priority, event.start
     return (2 if status is EventStatus.COMPLETED else 1), False, 0, event.start
-
-
-def is_listed(event: Event, now: datetime, *, acknowledged: bool) -> bool:
-    """Whether a VEN still gets the event (2.0b rules 50, 52, 66).
-
-    An event is listed until its end and the random window after it. A cancelled one is listed until then, but no
-    more once it is `acknowledged`: the VEN has answered the cancellation or, where it must not answer, has been
-    sent it (as often as the VTN sees fit).
-    """
-    until = event.listed_until
-    is_over = until is not None and now >= until
-    return not is_over and not (event.cancelled and acknowledged)
 
 
 def is_for(event: Event, ven_id: str) -> bool:

@@ -17,6 +17,7 @@ import msgspec
 
 from pyopenadr.errors import StoreError
 from pyopenadr.model import Event, Registration, Report, ReportRequest, ResponseRequired
+from pyopenadr.model.event import is_listed
 from pyopenadr.store.port import Answer, Outgoing
 
 __all__ = [
@@ -30,7 +31,6 @@ __all__ = [
     "Reregister",
     "UpdateReport",
     "Ven",
-    "is_listed",
     "pack",
     "unpack",
 ]
@@ -105,15 +105,6 @@ def unpack(outgoing: Outgoing) -> Item:
     except msgspec.DecodeError as error:
         raise StoreError(f"the queued message {outgoing.item_id} ({outgoing.kind}) can't be read: {error}") from error
     return item
-
-
-def is_listed(event: Event, now: datetime, *, acknowledged: bool) -> bool:
-    """Whether a VEN is still told of the event (2.0b rules 50, 52, 66).
-
-    Until its end with the random window; a cancelled one only as long as the VEN has not answered.
-    """
-    until = event.listed_until
-    return (until is None or now < until) and not (event.cancelled and acknowledged)
 
 
 class _Told(msgspec.Struct):

@@ -12,9 +12,10 @@ import msgspec
 from pyopenadr.clock import Clock
 from pyopenadr.errors import LocalProtocolError, RemoteProtocolError
 from pyopenadr.model import Event, Opt, Target
+from pyopenadr.model.event import is_listed
 from pyopenadr.model.time import Duration
 from pyopenadr.store.port import Answer, Outgoing, Store, StoredEvent
-from pyopenadr.vtn.delivery import Item, RegisterReports, Ven, is_listed
+from pyopenadr.vtn.delivery import Item, RegisterReports, Ven
 from pyopenadr.vtn.service.party import PartyService
 
 __all__ = ["EventService"]
