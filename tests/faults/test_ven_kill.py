@@ -154,8 +154,11 @@ async def test_a_killed_ven_goes_on_where_it_stopped(tmp_path: Path) -> None:
     play = Play(tmp_path, seed=3)
     await play.run()
     assert len(play.kills) >= KILLS
-    await check_readings(play)
-    await check_answers(play)
+    try:
+        await check_readings(play)
+        await check_answers(play)
+    finally:
+        await play.server.stop()
     check_execution(play)
 
 

@@ -7,7 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,11 @@ def built(path: Path) -> dict[str, str]:
     return {name: " ".join(sorted(sql.replace(",", " ").split())) for name, sql in found if name != "alembic_version"}
 
 
-def engine_of(path: Path) -> Engine:
-    return create_engine(f"sqlite:///{path}")
+@contextmanager
+def engine_of(path: Path) -> Iterator[Engine]:
+    engine = create_engine(f"sqlite:///{path}")
+    yield engine
+    engine.dispose()
 
 
 async def make(path: Path) -> None:
@@ -45,9 +49,10 @@ async def make(path: Path) -> None:
 async def test_migrations_build_what_the_tables_say(tmp_path: Path) -> None:
     migrated, created = tmp_path / "migrated.db", tmp_path / "created.db"
     await make(migrated)
-    table.metadata.create_all(engine_of(created))
+    with engine_of(created) as engine:
+        table.metadata.create_all(engine)
     assert built(migrated) == built(created)
-    with engine_of(migrated).connect() as connection:
+    with engine_of(migrated) as engine, engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, table.metadata) == []
 
@@ -83,7 +88,7 @@ async def test_without_leave_nothing_is_changed(path: Path) -> None:
 def test_an_older_version_is_not_changed_without_leave(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pyopenadr.store.schema.HEAD", "0002")
     monkeypatch.setattr("pyopenadr.store.schema.VERSIONS", ("0001", "0002"))
-    with engine_of(path).begin() as connection:
+    with engine_of(path) as engine, engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE alembic_version (version_num TEXT)")
         connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('0001')")
         with pytest.raises(StoreError, match="older version 0001; open it once with migrate=True, after a backup"):

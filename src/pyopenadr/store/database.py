@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -111,11 +111,16 @@ def _set_up(engine: Engine, settings: dict[str, str], begin: str | None) -> None
     """
 
     def connected(connection: Any, _record: object) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for name, value in settings.items():
-            cursor.execute(f"PRAGMA {name}={value}")
-        cursor.close()
+        try:
+            connection.isolation_level = None
+            cursor = connection.cursor()
+            for name, value in settings.items():
+                cursor.execute(f"PRAGMA {name}={value}")
+            cursor.close()
+        except BaseException:  # also cancelled: the file must not stay open
+            # SQLAlchemy forgets a connection that its listener refuses, and would leave the file open.
+            connection.close()
+            raise
 
     def begun(connection: Connection) -> None:
         if begin is not None:
@@ -191,6 +196,7 @@ class AsyncioDatabase:
     def __init__(self, url: URL, settings: dict[str, str]) -> None:
         self._writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
         self._reader = create_async_engine(url, pool_size=_READERS, max_overflow=0, pool_pre_ping=True)
+        self._running: set[asyncio.Task[Any]] = set()
         self.dialect = self._writer.dialect.name
         self.where = url.render_as_string(hide_password=True)
         if self.dialect == "sqlite":
@@ -199,13 +205,34 @@ class AsyncioDatabase:
             _set_up(self._reader.sync_engine, _for_reading(settings), None)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
+        return await self._unbroken(self._read(work))
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        return await self._unbroken(self._write(work))
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
         async with self._reader.connect() as connection:
             return await connection.run_sync(work)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def _write(self, work: Callable[[Connection], T]) -> T:
         async with self._writer.begin() as connection:
             return await connection.run_sync(work)
 
+    async def _unbroken(self, work: Coroutine[Any, Any, T]) -> T:
+        # A driver that is cancelled in the middle of a statement gives its connection up, sometimes without closing
+        # it. So a caller who is cancelled leaves, and the unit of work ends in its own time.
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, for a caller who has left
+
     async def close(self) -> None:
+        if self._running:
+            await asyncio.wait(set(self._running))
         await self._reader.dispose()
         await self._writer.dispose()
