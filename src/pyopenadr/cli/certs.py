@@ -203,6 +203,12 @@ def _described(certificate: x509.Certificate) -> dict[str, str]:
 
 
 def _show(screen: Screen, rows: list[dict[str, Any]]) -> None:
+    if screen.is_terminal:  # a line each: fingerprints are long, and are there to be copied
+        for row in rows:
+            screen.line(f"{row['name']} ({row['cert']}), {row['key_type']}", "bold")
+            screen.line(f"  SHA-256 {row['fingerprint']}")
+            screen.line(f"  SHA-1   {row['legacy_fingerprint']} (the form of old systems)")
+        return
     screen.table(
         ("name", "file", "key", "fingerprint (SHA-256)", "old form (SHA-1)"),
         [[row[n] for n in ("name", "cert", "key_type", "fingerprint", "legacy_fingerprint")] for row in rows],

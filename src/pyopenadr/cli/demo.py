@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +30,12 @@ def demo(
     the middle and comes back. Exit status 0 only if everything that should have happened did.
     """
     path = database or Path(tempfile.mkdtemp(prefix="pyopenadr-demo-")) / "vtn.db"
-    outcome = _play(path, speed)
+    try:
+        outcome = _play(path, speed)
+    except KeyboardInterrupt:
+        if database is None:
+            shutil.rmtree(path.parent)
+        raise
     _print_timeline(outcome)
     _print_chart(outcome)
     good = _print_checks(outcome)

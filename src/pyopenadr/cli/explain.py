@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +23,7 @@ from pyopenadr.errors import ConfigError, Malformed, SchemaMismatch, SignatureIn
 from pyopenadr.v2.check import EXCHANGES, Direction, Element, Finding, findings, source_findings
 from pyopenadr.v2.codec import Payload, lift_root
 from pyopenadr.v2.leniency import RULES as LENIENCY
+from pyopenadr.v2.profile import PROFILES, ProfileName
 from pyopenadr.v2.text import parse_date_time
 from pyopenadr.v2.xml import children_of, name_of, parse, text_of
 
@@ -120,10 +123,47 @@ def _line(path: str, lines: Mapping[str, int | None]) -> int | None:
 
 
 def _of_schema(error: SchemaMismatch) -> Finding:
-    fix = f"the schema wants {error.expected} here" if error.expected is not None else "take it out"
     return Finding(
-        rule="schema", severity="error", path=error.path or "", line=error.line, message=error.reason, fix=fix
+        rule="schema", severity="error", path=error.path or "", line=error.line, message=error.reason, fix=_fix(error)
     )
+
+
+def _fix(error: SchemaMismatch) -> str:
+    """What to do about what the schema does not allow, as far as its error tells."""
+    found, expected = error.found or "", error.expected
+    if expected is None:
+        return "take it out"
+    if found == "nothing":
+        return f"add {expected}"
+    if error.reason.startswith(f"{found} "):  # an element where it may not stand
+        if " must stand before " in error.reason:
+            return "move it there"
+        near = _nearest(found, re.findall(r"[\w:]+", expected))
+        return f"take it out, or write {near} if that is meant" if near else "take it out"
+    words = expected.split(", ")
+    near = _nearest(found.strip("'"), words)
+    if near:
+        return f"write {near}, if that is meant"
+    return f"write one of these words: {expected}" if len(words) > 1 else f"write {expected}"
+
+
+def _nearest(found: str, words: Sequence[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(found, words, n=1, cutoff=0.7)), None)
+
+
+def _name_in(root: _Element) -> tuple[str | None, ProfileName | None]:
+    """The message type and the profile by the names of the outer elements alone, for what can't be read further."""
+    inner = root
+    while _local(inner) in ("oadrPayload", "oadrSignedObject"):
+        below = [child for child in children_of(inner) if _local(child) not in ("Signature", "ReplayProtect")]
+        if len(below) != 1:
+            return None, None
+        inner = below[0]
+    name = _local(inner)
+    if name not in EXCHANGES:
+        return None, None
+    namespace = str(inner.tag).partition("}")[0].lstrip("{")
+    return name, next((profile.name for profile in PROFILES if profile.namespace == namespace), None)
 
 
 def _read(root: _Element) -> tuple[Payload | None, list[Finding]]:
@@ -218,7 +258,20 @@ def explanation_of(
     elements = tuple(_elements(root))
     found += source_findings(elements)
     if payload is None:
-        return Explanation(file=file, findings=_in_order(found, elements))
+        named, profile = _name_in(root)
+        ordered = _in_order(found, elements)
+        if named is None or profile is None:
+            return Explanation(file=file, findings=ordered)
+        return Explanation(
+            file=file,
+            message_type=named,
+            profile=profile,
+            sender=sender or EXCHANGES[named].sender,
+            endpoint=_endpoint(profile, named),
+            reply=EXCHANGES[named].reply,
+            sentences=("The schema does not allow it as it is, so that no more can be said of its contents.",),
+            findings=ordered,
+        )
     direction: Direction | None = None
     if sender is not None:
         direction = "ven-to-vtn" if sender is Sender.VEN else "vtn-to-ven"
@@ -230,12 +283,16 @@ def explanation_of(
         message_type=payload.message.message_type,
         profile=payload.profile,
         sender=sender or exchange.sender,
-        endpoint="/OpenADR2/Simple/" + ("EiEvent" if payload.profile == "2.0a" else f"2.0b/{exchange.endpoint}"),
+        endpoint=_endpoint(payload.profile, payload.message.message_type),
         reply=exchange.reply,
         signature=signature,
         sentences=(f"{exchange.purpose[0].upper()}{exchange.purpose[1:]}.", *gist(payload.message, now)),
         findings=_in_order([*found, *wrong], elements),
     )
+
+
+def _endpoint(profile: ProfileName, message_type: str) -> str:
+    return "/OpenADR2/Simple/" + ("EiEvent" if profile == "2.0a" else f"2.0b/{EXCHANGES[message_type].endpoint}")
 
 
 def _in_order(found: Sequence[Finding], elements: Sequence[Element]) -> tuple[Finding, ...]:
@@ -259,7 +316,8 @@ def _show(screen: Screen, it: Explanation) -> None:
         for sentence in it.sentences:
             screen.line(f"  {sentence}")
         screen.line(f"  Endpoint: {it.endpoint}. Reply: {it.reply}.")
-        screen.line(f"  Signature: {it.signature}.")
+        if it.signature is not None:
+            screen.line(f"  Signature: {it.signature}.")
     _show_findings(screen, it)
     counts = Counter(finding.severity for finding in it.findings)
     told = [f"{counts[each]} {each}{'' if counts[each] == 1 else 's'}" for each in ("error", "warning", "note")]
@@ -303,6 +361,17 @@ def _bytes_of(file: str) -> bytes:
         raise ConfigError(f"{file} can't be read: {error.strerror}") from error
 
 
+def _certificate_in(file: str) -> bytes:
+    from pyopenadr.v2.signature import fingerprint
+
+    data = _bytes_of(file)
+    try:
+        fingerprint(data)
+    except ConfigError as error:
+        raise ConfigError(f"--cert {file} is no X.509 certificate in DER or PEM form") from error
+    return data
+
+
 def explain(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files with a message each; - is standard input.")],
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON, for other programs.")] = False,
@@ -332,7 +401,7 @@ def explain(
             raise typer.BadParameter(
                 f"{error} is no UTC time such as 2030-06-01T14:00:00Z", param_hint="--at"
             ) from error
-    certificate = _bytes_of(cert) if cert is not None else None
+    certificate = _certificate_in(cert) if cert is not None else None
     now = instant or SystemClock().now()
     screen = Screen()
     worst, told = 0, []

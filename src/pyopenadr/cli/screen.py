@@ -15,8 +15,6 @@ from pyopenadr.errors import (
     PeerRefused,
     SchemaMismatch,
     SignatureInvalid,
-    StoreError,
-    TransportError,
 )
 
 if TYPE_CHECKING:
@@ -25,14 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["Screen"]
 
 _HINTS: tuple[tuple[type[OpenADRError], str], ...] = (
-    (ConfigError, "see the command's --help for what the setting may be"),
-    (TransportError, "is the address right, is the other side running, and do both trust each other's certificate?"),
     (PeerRefused, "the other side's log may say more"),
     (SignatureInvalid, "`pyopenadr explain FILE --cert CERTIFICATE` says more about a signed message"),
     (Malformed, "`pyopenadr explain FILE` says more about a message in a file"),
     (SchemaMismatch, "`pyopenadr explain FILE` says more about a message in a file"),
-    (StoreError, "check that the database can be reached, and is writable"),
 )
+"""Where to look for more. The messages of the other errors say themselves what to do."""
 
 
 def _shown(text: str) -> str:

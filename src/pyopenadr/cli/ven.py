@@ -44,13 +44,15 @@ def ven(
     answer = OptType.IN if opt == "in" else OptType.OUT
 
     def on_event(event: Event) -> OptType:
-        typer.echo(json.dumps(_summary(event)) if as_json else _sentence(event))
+        typer.echo(json.dumps({**_summary(event), "opt": answer}) if as_json else f"{_sentence(event)}: {answer}")
         return answer
 
     path = None if state == "none" else state or str(default_state(name, url))
     cert_, key_, ca_ = (str(file) if file is not None else None for file in (cert, key, ca))
     typer.echo(f"VEN {name} at {url}, state in {path or 'memory'} (stop with Ctrl-C)", err=True)
     client = OpenADRClient(name, url, state=path, cert=cert_, key=key_, ca_file=ca_, on_event=on_event)
+    for event_id, known in client.events.items():
+        typer.echo(f"event {event_id} is kept from before, answered {known.opt_type or 'not yet'}", err=True)
     asyncio.run(_run(client))
 
 

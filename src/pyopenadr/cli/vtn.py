@@ -92,7 +92,7 @@ async def _serve(server: OpenADRServer, planned: list[dict[str, Any]]) -> None:
         with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in a loop
             loop.add_signal_handler(number, stopping.set)
     async with server:
-        typer.echo(f"VTN {server.vtn_id} at {server.url}/OpenADR2/Simple/2.0b (stop with Ctrl-C)")
+        typer.echo(f"VENs are given {server.url}; stop with Ctrl-C")
         for event in planned:
             try:
                 published = await server.add_event(**event)

@@ -49,6 +49,8 @@ class SqlStore:
             raise ConfigError("the store's address can't be read: write sqlite:///path/to/file.db") from error
         if self._url.drivername == "postgresql":
             self._url = self._url.set(drivername="postgresql+asyncpg")
+        if self._url.database == "":
+            raise ConfigError("the store's address names no file: write sqlite:///path/to/file.db")
         if self._url.drivername == "sqlite+aiosqlite" and self._url.database in (None, "", ":memory:"):
             raise ConfigError("sqlite+aiosqlite needs a file: write sqlite:// for a database in memory")
         if synchronous not in _SYNCHRONOUS:

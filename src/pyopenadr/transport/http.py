@@ -168,13 +168,16 @@ def _explained(error: Exception, url: str, timeout_s: float) -> TransportError:
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return TransportError(f"{url!r} is no address: give one like https://vtn.example.com", retry=False)
         case aiohttp.ClientConnectorDNSError():
-            return TransportError(f"the name {error.host!r} can't be found: check vtn_url and the machine's DNS")
+            return TransportError(f"the name {error.host!r} can't be found: check the address and the machine's DNS")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
             return TransportError(f"{url}: {explain_tls_error(error)}")
         case TimeoutError():
             return TransportError(f"{url} gave no answer within {timeout_s:g} seconds: is the VTN overloaded?")
         case aiohttp.ServerDisconnectedError():
-            return TransportError(f"{url} closed the connection without an answer")
+            tls = (
+                "" if url.lower().startswith("https:") else "; does it want TLS? Then the address begins with https://"
+            )
+            return TransportError(f"{url} closed the connection without an answer{tls}")
         case aiohttp.ClientConnectorError() if _was_hung_up(error.os_error, url):
             return TransportError(f"{url}: {explain_tls_error(error)}")
         case aiohttp.ClientConnectorError():

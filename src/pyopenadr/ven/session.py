@@ -51,7 +51,7 @@ def base_of(vtn_url: str) -> str:
         port_is_fine = False
     if not port_is_fine or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ConfigError(
-            f"vtn_url must be an address like https://vtn.example.com or https://vtn.example.com{PATH}, not {vtn_url!r}"
+            f"the VTN's address must be like https://vtn.example.com or https://vtn.example.com{PATH}, not {vtn_url!r}"
         )
     base = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
     return base if base.endswith(PATH) else base + PATH
@@ -171,9 +171,9 @@ def _refusal(url: str, message: wire.Message, reply: Reply) -> TransportError:
     status = reply.status
     excerpt = printable(reply.body[: 4 * _EXCERPT].decode("utf-8", "replace"))[:_EXCERPT]
     hint = {
-        401: "; the VTN wants a login that OpenADR does not have: is vtn_url the VTN's own address?",
+        401: "; the VTN wants a login that OpenADR does not have: is this the VTN's own address?",
         403: "; the VTN or a proxy does not accept our certificate",
-        404: "; nothing is there: check the path in vtn_url",
+        404: "; nothing is there: check the path in the VTN's address",
         406: "; the VTN can't read the message",
     }.get(status, "")
     said = f": {excerpt}" if excerpt else ""

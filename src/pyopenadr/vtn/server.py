@@ -121,8 +121,8 @@ class OpenADRServer:
         _check_times(poll_frequency=poll_frequency, resend_after=resend_after, handler_timeout=handler_timeout)
         if tls is None and not insecure and not _is_loopback(host):
             raise ConfigError(
-                f"plain HTTP on {host} would let anybody on the network in: give tls=ServerTls(…) (--cert, "
-                "--key, --ca), or say insecure=True (--insecure) if you mean it"
+                f"plain HTTP on {host} would let anybody on the network in: give certificates (tls=, or --cert, "
+                "--key and --ca), or say that you mean it (insecure=True, or --insecure)"
             )
         if tls is None and insecure and not _is_loopback(host):
             log.warning("INSECURE: VTN %s serves plain HTTP on %s; whoever reaches it is accepted", vtn_id, host)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pyopenadr.cli.screen import Screen
-from pyopenadr.errors import ConfigError, ModelError, OpenADRError, TransportError
+from pyopenadr.errors import ConfigError, ModelError, OpenADRError, PeerRefused, TransportError
 
 
 class Terminal(io.StringIO):
@@ -69,9 +69,10 @@ def test_an_encoding_that_lacks_a_character_is_no_error(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("error", "code", "lines"),
     [
-        (ConfigError("x is\n wrong"), 2, 2),
-        (TransportError("nobody there"), 1, 2),
+        (ConfigError("x is\n wrong"), 2, 1),
+        (TransportError("nobody there"), 1, 1),
         (ModelError("no such level"), 1, 1),
+        (PeerRefused("463"), 1, 2),
     ],
 )
 def test_an_error_is_a_line_and_a_code(

@@ -176,7 +176,7 @@ async def test_nobody_listens() -> None:
 
 async def test_a_name_that_is_not_found() -> None:
     async with opened(HttpTransport()) as transport:
-        with pytest.raises(TransportError, match=r"'vtn\.invalid' can't be found: check vtn_url"):
+        with pytest.raises(TransportError, match=r"'vtn\.invalid' can't be found: check the address"):
             await transport.post("http://vtn.invalid/", b"1")
 
 

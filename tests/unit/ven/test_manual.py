@@ -326,7 +326,7 @@ def test_vtn_url(url: str, base: str) -> None:
 
 @pytest.mark.parametrize("url", ["", "vtn.example", "ftp://vtn.example", "https://", "http://h:99999", "http://h/?a=1"])
 def test_vtn_url_that_is_none(url: str) -> None:
-    with pytest.raises(ConfigError, match="vtn_url must be"):
+    with pytest.raises(ConfigError, match="address must be like"):
         OpenADRClient("v", url)
 
 

@@ -127,6 +127,9 @@ class EventTalk(Talk):
                 failed.append((response.event_id, code))
         answer = await self.ask("on_created_event", message)
         await self.service.answer_events(ven_id, good)
+        for each in good:
+            what = (ven_id, each.opt_type, each.event_id, each.modification_number, each.response_code)
+            log.info("VEN %s answers %s to event %s, version %d (%s)", *what)
         if isinstance(answer, wire.Message):
             return answer
         if failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import msgspec
@@ -15,6 +16,8 @@ from pyopenadr.vtn.doors.talk import UNSET, Answer, Peer, Talk
 from pyopenadr.vtn.service import Application
 
 __all__ = ["RegistrationTalk"]
+
+log = logging.getLogger("pyopenadr.vtn")
 
 
 class RegistrationTalk(Talk):
@@ -80,6 +83,7 @@ class RegistrationTalk(Talk):
         registration, fresh = await self.service.register(application, ven_id=ven_id, registration_id=registration_id)
         if fresh:
             self.provider.drop(registration.ven_id)
+            log.info("VEN %s registers as %r", registration.ven_id, registration.ven_name or "")
         if isinstance(answer, wire.OadrCreatedPartyRegistration):
             return msgspec.structs.replace(
                 answer,
@@ -105,6 +109,7 @@ class RegistrationTalk(Talk):
         return answer if isinstance(answer, wire.Message) else reply
 
     async def _end_registration(self, ven_id: str) -> None:
+        log.info("the registration of VEN %s ends", ven_id)
         await self.service.end_registration(ven_id)
         self.provider.drop(ven_id)
 
