@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "demo": Command("pyopenadr.cli.demo:demo", "Watch a server and three clients live through two events."),
         "vtn": Command("pyopenadr.cli.vtn:vtn", "Run a server (VTN)."),
         "ven": Command("pyopenadr.cli.ven:ven", "Run a client (VEN) that shows and answers events."),
+        "doctor": Command("pyopenadr.cli.doctor:doctor", "Find out why a VEN can't talk to a VTN, and what to do."),
         "explain": Command("pyopenadr.cli.explain:explain", "Say what a message is, and what is wrong with it."),
         "certs": Command("pyopenadr.cli.certs:certs", "Make certificates for tests, show fingerprints, check a chain."),
     }

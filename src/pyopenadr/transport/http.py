@@ -13,7 +13,7 @@ from pyopenadr.transport.tls import ClientTls, TlsProfile, client_context, expla
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["DEFAULT_MAX_REPLY", "MIN_TIMEOUT_S", "HttpTransport"]
+__all__ = ["DEFAULT_MAX_REPLY", "MIN_TIMEOUT_S", "HttpTransport", "explain_http_error"]
 
 MIN_TIMEOUT_S = 5.0
 """The shortest time-out that the standard allows for a request."""
@@ -89,7 +89,7 @@ class HttpTransport:
                     response.status, await self._read(response, url), _retry_after(response.headers.get("Retry-After"))
                 )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise _explained(error, url, self._timeout_s) from error
+            raise explain_http_error(error, url, self._timeout_s) from error
 
     async def close(self) -> None:
         """Close every connection."""
@@ -160,7 +160,7 @@ def _retry_after(text: str | None) -> float | None:
     return float(text) if text is not None and text.strip().isdecimal() and len(text) < 10 else None
 
 
-def _explained(error: Exception, url: str, timeout_s: float) -> TransportError:
+def explain_http_error(error: Exception, url: str, timeout_s: float) -> TransportError:
     """The same error as a plain sentence with what to look at."""
     import aiohttp
 
