@@ -8,10 +8,12 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -63,28 +65,51 @@ def good(path: str = "") -> tuple[int, dict[str, str], bytes]:
     )
 
 
-@asynccontextmanager
-async def serving(answer: Answer, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+class Quiet(ThreadingHTTPServer):
+    """Does TLS in the thread of each connection, and keeps the complaints of broken ones to itself."""
+
+    context: ssl.SSLContext | None = None
+    answer: Answer
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        request.settimeout(5)
+        if self.context is None:
+            super().finish_request(request, client_address)
+            return
+        with self.context.wrap_socket(request, server_side=True) as secured:
+            super().finish_request(secured, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        return
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        assert isinstance(self.server, Quiet)
+        status, headers, body = self.server.answer(self.path)
+        self.send_response_only(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        return
+
+
+@contextmanager
+def serving(answer: Answer, context: ssl.SSLContext | None = None) -> Iterator[int]:
     """A server that answers every request with what the test says; its port."""
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with Quiet(("127.0.0.1", 0), Handler) as server:
+        server.context, server.answer = context, answer
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            size = next((int(line[15:]) for line in head.lower().splitlines() if line.startswith("content-length:")), 0)
-            await reader.readexactly(size)
-            status, headers, body = answer(head.split()[1])
-            lines = [f"HTTP/1.1 {status} X", *(f"{k}: {v}" for k, v in headers.items()), f"Content-Length: {len(body)}"]
-            writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode() + body)
-            await writer.drain()
-        except (OSError, EOFError, asyncio.LimitOverrunError):
-            pass
+            yield server.server_address[1]
         finally:
-            writer.close()
-
-    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=context)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-        await asyncio.sleep(0.05)  # asyncio closes the socket of a failed handshake only later
+            server.shutdown()
+            thread.join()
 
 
 def tls(
@@ -154,7 +179,7 @@ async def test_a_closed_port() -> None:
 
 
 async def test_plain_http_on_a_tls_port() -> None:
-    async with serving(good) as port:
+    with serving(good) as port:
         wrong = error_of(await examined(f"https://127.0.0.1:{port}"))
     assert wrong.step == "tls"
     assert "speaks plain HTTP" in wrong.text
@@ -162,21 +187,15 @@ async def test_plain_http_on_a_tls_port() -> None:
 
 
 async def test_tls_on_a_plain_port(pki: Pki) -> None:
-    async with serving(good, tls(pki)) as port:
+    with serving(good, tls(pki)) as port:
         wrong = error_of(await examined(f"http://127.0.0.1:{port}"))
     assert wrong.step == "tls"
     assert f"https://127.0.0.1:{port}" in wrong.do
 
 
 async def test_a_port_that_stays_silent() -> None:
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        patient = Patient(url=f"https://127.0.0.1:{port}", timeout_s=0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        patient = Patient(url=f"https://127.0.0.1:{server.getsockname()[1]}", timeout_s=0.5)
         findings = [finding async for finding in Examination(patient, SystemClock()).findings()]
     wrong = error_of(findings)
     assert wrong.step == "tls"
@@ -188,7 +207,7 @@ async def test_a_port_that_stays_silent() -> None:
 
 async def test_an_authority_that_we_do_not_trust(pki: Pki, tmp_path: Path) -> None:
     other = Pki.make(tmp_path)
-    async with serving(good, tls(pki)) as port:
+    with serving(good, tls(pki)) as port:
         findings = await examined(f"https://localhost:{port}", ca_file=other.ca_file)
     wrong = error_of(findings)
     assert wrong.details["refused_by"] == "us"
@@ -200,7 +219,7 @@ async def test_an_authority_that_we_do_not_trust(pki: Pki, tmp_path: Path) -> No
 
 async def test_a_certificate_for_another_name(pki: Pki) -> None:
     pair = pki.keep("other-name", pki.ec.issue("vtn.example.com", hosts=["vtn.example.com"]))
-    async with serving(good, tls(pki, pair)) as port:
+    with serving(good, tls(pki, pair)) as port:
         findings = await examined(f"https://localhost:{port}", ca_file=pki.ca_file)
     wrong = error_of(findings)
     assert wrong.details["refused_by"] == "us"
@@ -218,7 +237,7 @@ def raw_context(pair: Files) -> ssl.SSLContext:
 async def test_a_certificate_that_has_expired(pki: Pki) -> None:
     yesterday = datetime.now(UTC) - timedelta(days=1)
     pair = pki.keep("expired", pki.ec.issue("localhost", hosts=["localhost"], start=START, end=yesterday))
-    async with serving(good, raw_context(pair)) as port:
+    with serving(good, raw_context(pair)) as port:
         findings = await examined(f"https://localhost:{port}", ca_file=pki.ca_file)
     wrong = error_of(findings)
     assert wrong.details["refused_by"] == "us"
@@ -243,7 +262,10 @@ async def own_server(pki: Pki) -> AsyncIterator[str]:
 
 
 async def test_a_server_that_hangs_up_without_a_word(pki: Pki) -> None:
-    async with serving(good, tls(pki, wants_client=True)) as port:
+    def hang_up(path: str) -> tuple[int, dict[str, str], bytes]:
+        raise ConnectionError
+
+    with serving(hang_up, tls(pki)) as port:
         wrong = error_of(await examined(f"https://localhost:{port}", ca_file=pki.ca_file))
     assert wrong.details["refused_by"] == "unknown"
     assert "does not accept our certificate, or got none" in wrong.text
@@ -284,7 +306,7 @@ async def test_the_vtn_wants_a_certificate_and_we_have_none(pki: Pki) -> None:
     ],
 )
 async def test_no_vtn_behind_the_address(status: int, headers: dict[str, str], body: bytes, said: str) -> None:
-    async with serving(lambda path: (status, headers, body)) as port:
+    with serving(lambda path: (status, headers, body)) as port:
         wrong = error_of(await examined(f"http://127.0.0.1:{port}"))
     assert wrong.step == "path"
     assert said in wrong.text
@@ -296,7 +318,7 @@ async def test_a_wrong_path_is_told_the_right_one() -> None:
     def answer(path: str) -> tuple[int, dict[str, str], bytes]:
         return good() if path.startswith("/openadr/OpenADR2/Simple/2.0b/") else (404, {}, b"no")
 
-    async with serving(answer) as port:
+    with serving(answer) as port:
         wrong = error_of(await examined(f"http://127.0.0.1:{port}/vtn2"))
     assert wrong.details["use"] == f"http://127.0.0.1:{port}/openadr/OpenADR2/Simple/2.0b"
     assert wrong.details["use"] in wrong.do
@@ -310,7 +332,7 @@ async def test_a_wrong_path_is_told_the_right_one() -> None:
     ],
 )
 async def test_an_answer_that_is_no_yes(message: bytes, said: str) -> None:
-    async with serving(lambda path: (200, {}, message)) as port:
+    with serving(lambda path: (200, {}, message)) as port:
         wrong = error_of(await examined(f"http://127.0.0.1:{port}"))
     assert wrong.step == "registration"
     assert said in wrong.text
@@ -322,7 +344,7 @@ async def test_a_vtn_that_speaks_only_2_0a() -> None:
         vtn_id="old",
         profiles=(wire.OadrProfile(profile_name="2.0a", transports=("simpleHttp",)),),
     )
-    async with serving(lambda path: (200, {}, encode(reply))) as port:
+    with serving(lambda path: (200, {}, encode(reply))) as port:
         wrong = error_of(await examined(f"http://127.0.0.1:{port}"))
     assert "speaks only 2.0a over simpleHttp" in wrong.text
 
@@ -334,7 +356,7 @@ async def test_the_clocks(skew_s: int, verdict: str) -> None:
         date = datetime.now(UTC) + timedelta(seconds=skew_s)
         return status, {**headers, "Date": format_datetime(date, usegmt=True)}, body
 
-    async with serving(answer) as port:
+    with serving(answer) as port:
         findings = await examined(f"http://127.0.0.1:{port}")
     clock = next(f for f in findings if f.step == "clock")
     assert clock.verdict == verdict
@@ -343,7 +365,7 @@ async def test_the_clocks(skew_s: int, verdict: str) -> None:
 
 
 async def test_a_vtn_that_does_not_tell_its_time() -> None:
-    async with serving(lambda path: (200, {}, good()[2])) as port:
+    with serving(lambda path: (200, {}, good()[2])) as port:
         findings = await examined(f"http://127.0.0.1:{port}")
     assert next(f for f in findings if f.step == "clock").verdict == "note"
 
@@ -356,7 +378,7 @@ async def test_signed_answers_and_queries(pki: Pki) -> None:
     key = SigningKey.from_pem(Path(files.cert).read_bytes(), Path(files.key).read_bytes())
     reply = decode(good()[2]).message
     signed = sign(reply, key, now=datetime.now(UTC), nonce="0123456789abcdef")
-    async with serving(lambda path: (200, {}, signed)) as port:
+    with serving(lambda path: (200, {}, signed)) as port:
         url = f"http://127.0.0.1:{port}"
         trusted = await examined(url.replace("127.0.0.1", "localhost"), ca_file=pki.ca_file, signing_key=key)
         distrusted = await examined(url)
@@ -389,7 +411,7 @@ def test_exit_codes_and_json() -> None:
 
 
 async def test_exit_code_of_a_good_vtn() -> None:
-    async with serving(good) as port:
+    with serving(good) as port:
         result = await asyncio.to_thread(run, f"http://127.0.0.1:{port}")
     assert result.exit_code == 0, result.stdout
     assert "A VEN can talk to this VTN." in result.stdout
