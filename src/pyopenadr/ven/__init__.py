@@ -1,9 +1,10 @@
 """The running client: a VEN in manual or in auto mode."""
 
 from pyopenadr.ven.client import OpenADRClient
+from pyopenadr.ven.declaration import data_point
 from pyopenadr.ven.event import EventReply
 from pyopenadr.ven.execution import EndReason, TimedInterval
 from pyopenadr.ven.handler import HandlerFailed
 from pyopenadr.ven.manual import Exchange
 
-__all__ = ["EndReason", "EventReply", "Exchange", "HandlerFailed", "OpenADRClient", "TimedInterval"]
+__all__ = ["EndReason", "EventReply", "Exchange", "HandlerFailed", "OpenADRClient", "TimedInterval", "data_point"]

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import msgspec
-
 from pyopenadr.errors import ConfigError, LocalProtocolError
-from pyopenadr.model import Capability, DataPoint, Duration, Opt, OptType, ReportRequest, Span, Target
+from pyopenadr.model import Capability, DataPoint, Duration, Opt, OptType, ReportRequest, Span, Target, Unit
 from pyopenadr.v2 import wire
 from pyopenadr.v2.bridge import lower_opt
 from pyopenadr.v2.faults import response
 from pyopenadr.v2.profile import B
 from pyopenadr.v2.ven import created_event
+from pyopenadr.ven.declaration import capability_of, data_point
 from pyopenadr.ven.handler import Handler
 from pyopenadr.ven.order import Offer
 from pyopenadr.ven.part import Parts
@@ -242,43 +239,76 @@ class ManualMode:
 
     def add_report(
         self,
-        report_name: str = "TELEMETRY_USAGE",
+        report_name: str | None = None,
         *,
-        points: Sequence[DataPoint],
+        reading: str | None = None,
+        r_id: str | None = None,
+        resource_id: str | None = None,
+        unit: str | Unit | None = None,
+        sampling: tuple[timedelta | float, timedelta | float] | None = None,
+        on_change: bool = False,
+        reading_type: str | None = None,
+        report_type: str | None = None,
+        points: Sequence[DataPoint] | None = None,
         report_specifier_id: str | None = None,
-        duration: Duration = timedelta(hours=1),
+        duration: Duration | None = None,
         source: Handler | None = None,
     ) -> str:
         """Offer a report; its reportSpecifierID. The VTN hears of it with `register_reports()`.
 
+        A report of one data point is described here; one of several has `points`, each made by `data_point(…)` with
+        the same arguments, or a `DataPoint`.
+
         Args:
-            report_name: TELEMETRY_USAGE, TELEMETRY_STATUS, HISTORY_USAGE, or a name of yours with `x-`.
-            report_specifier_id: its id; by default made from the name and the rIDs, and so the same at each start.
-            points: what can be measured. The sampling rate of telemetry, where you leave it out, is once a second at
-                most and once per `duration` at least.
-            duration: how much data is kept.
+            report_name: TELEMETRY_USAGE, TELEMETRY_STATUS, HISTORY_USAGE, or a name of yours with `x-`. By default
+                the standard's if its rules allow the points in it (2.0b rule 331), else x-TELEMETRY_USAGE.
+            reading: what is measured: the standard's name of the quantity (`powerReal`, `energyReal`, `voltage`, see
+                `Unit`), any word for a unit of your own, or `status` for a `ResourceStatus`.
+            r_id: its rID; by default made from the resource and the reading.
+            resource_id: the resource it is measured at; without it, all of the VEN's.
+            unit: the symbol with its prefix, such as "kW" (power: at 50 Hz, 230 V, AC), or a `Unit`.
+            sampling: the shortest and the longest time between two values (seconds, if numbers). Of telemetry, if not
+                given, a second and `duration`.
+            on_change: whether it can be recorded when it changes (2.0b rule 317).
+            reading_type: `Direct Read` (the default), `Mean`, `Peak`, `Projected` (a forecast) and so on.
+            report_type: `usage` (the default), `demand`, `baseline`, `storedEnergy` and so on.
+            report_specifier_id: the report's id; by default made from the name and the rIDs, and so the same at each
+                start.
+            duration: how much data is kept; an hour by default, of a HISTORY report 30 days.
             source: gives the values: called with an rID for that data point's value, or without an argument for all
                 at once as a mapping from rID; for a HISTORY report with the `ReportRequest`. Without a source
                 `next_report` is asked, and without that the report is yours to send by `update_report()`.
+
+        Raises:
+            ConfigError: it makes no report.
         """
-        specifier = report_specifier_id
-        if specifier is None:
-            specifier = _specifier_of(report_name, points, self._parts.reporter.offers)
-        if specifier in self._parts.reporter.offers:
-            raise ConfigError(f"there is a report {specifier!r} already: give another report_specifier_id")
-        if not points or len({point.r_id for point in points}) != len(points):
-            raise ConfigError("points must hold at least one data point, and each rID only once")
-        if report_name.startswith("TELEMETRY_"):
-            points = [_with_sampling_rate(point, duration) for point in points]
-        capability = Capability(
-            report_specifier_id=specifier,
-            report_name=report_name,
+        if points is None:
+            if reading is None:
+                raise ConfigError('say what the report holds: reading="powerReal", or points=[…] for several')
+            points = [
+                data_point(
+                    reading,
+                    r_id=r_id,
+                    resource_id=resource_id,
+                    unit=unit,
+                    sampling=sampling,
+                    on_change=on_change,
+                    reading_type=reading_type,
+                    report_type=report_type,
+                )
+            ]
+        elif on_change or any(it is not None for it in (reading, r_id, resource_id, unit, sampling, reading_type)):
+            raise ConfigError("what a data point is like is said in points, or beside it, but not in both places")
+        capability = capability_of(
+            report_name,
+            points,
+            report_specifier_id=report_specifier_id,
             duration=duration,
-            points=tuple(points),
-            created_date_time=self._parts.clock.now(),
+            taken=self._parts.reporter.offers,
+            now=self._parts.clock.now(),
         )
         self._parts.reporter.offer(Offer(capability=capability, source=source))
-        return specifier
+        return capability.report_specifier_id
 
     async def register_reports(self) -> Exchange:
         """Tell the VTN all reports of `add_report` (oadrRegisterReport), and begin with what it asks for at once."""
@@ -306,20 +336,3 @@ class ManualMode:
 
 def _native(message: wire.Message | None) -> Exchange:
     return Exchange("", {}) if message is None else Exchange(message.message_type, message.to_dict())
-
-
-def _specifier_of(report_name: str, points: Sequence[DataPoint], taken: Container[str]) -> str:
-    """An id for a report that is the same each time the program runs."""
-    text = "\n".join([report_name, *(point.r_id for point in points)])
-    base = f"{report_name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-    names = (base if number == 1 else f"{base}-{number}" for number in itertools.count(1))
-    return next(name for name in names if name not in taken)
-
-
-def _with_sampling_rate(point: DataPoint, longest: Duration) -> DataPoint:
-    """The same point with the sampling rate that telemetry must have (2.0b rules 312, 333)."""
-    return msgspec.structs.replace(
-        point,
-        min_period=timedelta(seconds=1) if point.min_period is None else point.min_period,
-        max_period=longest if point.max_period is None else point.max_period,
-    )
