@@ -99,8 +99,8 @@ def event(event_id: str = "event1", **fields: Any) -> Event:
 
 
 def stored_event(event_id: str = "event1", *, recipients: tuple[str, ...] | None = None, **fields: Any) -> StoredEvent:
-    closed = fields.pop("closed", False)
-    return StoredEvent(event=event(event_id, **fields), recipients=recipients, closed=closed)
+    about = {name: fields.pop(name) for name in ("closed", "dispatch") if name in fields}
+    return StoredEvent(event=event(event_id, **fields), recipients=recipients, **about)
 
 
 def answer(event_id: str = "event1", ven_id: str = "ven1", **fields: Any) -> Answer:

@@ -69,7 +69,7 @@ async def test_a_database_of_a_newer_version_is_refused(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
         connection.commit()
-    with pytest.raises(StoreError, match=r"openadr\.db.*version 9999.*knows 0001 at most.*use the newer pyopenadr"):
+    with pytest.raises(StoreError, match=r"openadr\.db.*version 9999.*knows \S+ at most.*use the newer pyopenadr"):
         await open_store(f"sqlite:///{path}").open()
 
 
@@ -142,10 +142,10 @@ def test_every_statement_has_a_form_in_both_dialects(into: Table) -> None:
         made: list[DDLElement] = [CreateTable(into), *(CreateIndex(index) for index in into.indexes)]
         for ddl in made:
             assert into.name in str(ddl.compile(dialect=dialect))
-        if into.name not in ("opt", "capability"):
+        if into.name not in ("opt", "capability", "trace"):
             text = str(statement.upsert(name, into).compile(dialect=dialect))  # type: ignore[attr-defined]
             assert "ON CONFLICT" in text
-            assert "DO UPDATE SET" in text
+            assert ("DO NOTHING" if into.name == "member" else "DO UPDATE SET") in text
             assert "seq =" not in text
 
 

@@ -1,5 +1,6 @@
 """What OpenADR means, apart from how it is written on any wire: frozen values with native Python types."""
 
+from pyopenadr.model.area import Position
 from pyopenadr.model.event import (
     Baseline,
     Event,
@@ -10,6 +11,7 @@ from pyopenadr.model.event import (
     ResponseRequired,
     Signal,
 )
+from pyopenadr.model.group import Group, Member, Resource
 from pyopenadr.model.party import EVERYONE, Area, Registration, Target, TransportInterface
 from pyopenadr.model.quantity import Unit
 from pyopenadr.model.report import (
@@ -34,15 +36,19 @@ __all__ = [
     "Duration",
     "Event",
     "EventStatus",
+    "Group",
     "Interval",
     "LoadControlState",
     "LoadControlValue",
+    "Member",
     "Opt",
     "OptType",
+    "Position",
     "Reading",
     "Registration",
     "Report",
     "ReportRequest",
+    "Resource",
     "ResourceStatus",
     "ResponseRequired",
     "Signal",

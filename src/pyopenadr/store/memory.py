@@ -16,15 +16,17 @@ from pyopenadr.errors import StoreError
 from pyopenadr.model import Capability, Opt, Registration
 from pyopenadr.store import row
 from pyopenadr.store.feed import Feed
+from pyopenadr.store.memory_dispatch import MemoryDispatch
 from pyopenadr.store.port import Answer, Outgoing, Source, StoredEvent, StoredReading, StoredRequest
 
 __all__ = ["MemoryStore"]
 
 
-class MemoryStore:
+class MemoryStore(MemoryDispatch):
     """A `Store` that lives as long as the object."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._feed = Feed()
         self._closed = False
         self._vens: dict[str, Registration] = {}
@@ -89,6 +91,7 @@ class MemoryStore:
         self._forget(ven_id)
         self._readings.pop(ven_id, None)
         self._answers = {key: answer for key, answer in self._answers.items() if answer.ven_id != ven_id}
+        self._forget_places(ven_id)
         there = self._vens.pop(ven_id, None) is not None
         self._feed.publish((ven_id,))
         return there
@@ -142,6 +145,7 @@ class MemoryStore:
     async def save_event(self, stored: StoredEvent) -> None:
         self._check_open()
         self._events[stored.event.event_id] = row.event_from_row(row.event_to_row(stored))
+        self._drafts.pop(stored.event.event_id, None)
         self._feed.publish((None,))
 
     async def load_event(self, event_id: str) -> StoredEvent | None:
@@ -211,8 +215,10 @@ class MemoryStore:
         self._feed.publish((ven_id,))
         return len(before) - len(after)
 
-    async def list_opts(self, ven_id: str) -> list[Opt]:
+    async def list_opts(self, ven_id: str | None = None) -> list[Opt]:
         self._check_open()
+        if ven_id is None:
+            return [opt for opts in self._opts.values() for opt in opts]
         return list(self._opts.get(ven_id, ()))
 
     # --- reports --------------------------------------------------------------------------------------------------

@@ -11,15 +11,38 @@ delivers to the VEN.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
-from pyopenadr.model import Capability, Event, Opt, OptType, Reading, Registration, ReportRequest
+from pyopenadr.model import (
+    Capability,
+    Event,
+    Group,
+    Member,
+    Opt,
+    OptType,
+    Reading,
+    Registration,
+    ReportRequest,
+    Resource,
+)
 
-__all__ = ["Answer", "Outgoing", "Source", "Store", "StoredEvent", "StoredReading", "StoredRequest"]
+__all__ = [
+    "Answer",
+    "Dispatch",
+    "Draft",
+    "Outgoing",
+    "Source",
+    "Step",
+    "Store",
+    "StoredEvent",
+    "StoredReading",
+    "StoredRequest",
+    "Trace",
+]
 
 
 class Source(StrEnum):
@@ -29,15 +52,70 @@ class Source(StrEnum):
     VTN = "vtn"
 
 
+class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
+    """How an event is sent out.
+
+    `by_target`: its recipients were found by its target and grow with the groups and resources that it names.
+    `opt_schedules` says what is done about VENs that have opted out of its time (`send`, `warn` or `skip`), and
+    `skipped` are those that do not get it for that. `answer_by` is when every VEN should have answered;
+    `reported_number` is the version of the event for which those that had not were told to the program.
+    """
+
+    by_target: bool = False
+    opt_schedules: str = "send"
+    skipped: tuple[str, ...] = ()
+    answer_by: datetime | None = None
+    reported_number: int | None = None
+
+
 class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event with the VENs it is for; `recipients` of None means every VEN, also those that register later.
 
-    `closed` events are over for every VEN and no longer delivered.
+    `closed` events are over for every VEN and no longer delivered. What `dispatch.skipped` names is left out.
     """
 
     event: Event
     recipients: tuple[str, ...] | None = None
     closed: bool = False
+    dispatch: Dispatch = Dispatch()
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that is not published yet, with what its author has said about sending it."""
+
+    event: Event
+    ven_ids: tuple[str, ...] | None = None
+    opt_schedules: str | None = None
+    overlap: str | None = None
+    answer_within: timedelta | None = None
+
+
+class Step(StrEnum):
+    """What has happened between an event and a VEN."""
+
+    SENT = "sent"
+    RECEIVED = "received"
+    ANSWERED = "answered"
+    OPTED = "opted"
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """One message about an event, to or from a VEN.
+
+    `modification_number` is the version that it was about. `request_id` is that of the message. The rest is what the
+    VEN said in it; `resource_ids` are those that an oadrCreateOpt was limited to.
+    """
+
+    event_id: str
+    ven_id: str
+    at: datetime
+    step: Step
+    modification_number: int
+    request_id: str | None = None
+    opt_type: OptType | None = None
+    response_code: str | None = None
+    response_description: str | None = None
+    resource_ids: tuple[str, ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +212,10 @@ class Store(Protocol):
         ...
 
     async def delete_ven(self, ven_id: str) -> bool:
-        """Forget the VEN with everything about it, readings and answers too. Returns whether it was there."""
+        """Forget the VEN with everything about it, readings, answers and resources too, but for traces.
+
+        Returns whether it was there.
+        """
         ...
 
     async def load_registration(self, ven_id: str) -> Registration | None:
@@ -161,7 +242,7 @@ class Store(Protocol):
     # --- events -------------------------------------------------------------------------------------------------
 
     async def save_event(self, stored: StoredEvent) -> None:
-        """Keep an event, replacing the version kept under its event_id."""
+        """Keep an event, replacing the version kept under its event_id; a draft with that ID goes."""
         ...
 
     async def load_event(self, event_id: str) -> StoredEvent | None:
@@ -178,6 +259,68 @@ class Store(Protocol):
 
     async def list_answers(self, *, ven_id: str | None = None, event_id: str | None = None) -> list[Answer]:
         """The last answers, of one VEN or about one event or both, by event_id and ven_id."""
+        ...
+
+    async def save_draft(self, draft: Draft) -> None:
+        """Keep an unpublished event, replacing the one kept under its event_id."""
+        ...
+
+    async def delete_draft(self, event_id: str) -> bool:
+        """Forget an unpublished event. Returns whether it was there."""
+        ...
+
+    async def list_drafts(self) -> list[Draft]:
+        """The unpublished events, by event_id."""
+        ...
+
+    async def save_traces(self, traces: Sequence[Trace]) -> None:
+        """Keep what has happened, after all that was kept before."""
+        ...
+
+    async def list_traces(self, event_id: str, *, ven_id: str | None = None) -> list[Trace]:
+        """What has happened about an event, with one VEN or with all, in the order in which it was kept."""
+        ...
+
+    # --- what targets may name ------------------------------------------------------------------------------------
+
+    async def save_group(self, group: Group) -> None:
+        """Keep a group, replacing the one kept under its group_id; its members stay."""
+        ...
+
+    async def delete_group(self, group_id: str) -> bool:
+        """Forget a group and who its members are. Returns whether it was there."""
+        ...
+
+    async def list_groups(self) -> list[Group]:
+        """All groups, by group_id."""
+        ...
+
+    async def save_members(self, members: Sequence[Member]) -> None:
+        """Keep who belongs to groups; those that do already are passed over.
+
+        Raises:
+            StoreError: no such group.
+        """
+        ...
+
+    async def delete_members(self, members: Sequence[Member]) -> None:
+        """Take members out of their groups; those not there are passed over."""
+        ...
+
+    async def list_members(self, *, group_id: str | None = None, ven_id: str | None = None) -> list[Member]:
+        """Who belongs to which group, by group_id, ven_id and resource_id."""
+        ...
+
+    async def save_resources(self, resources: Sequence[Resource]) -> None:
+        """Keep resources, each replacing the one with its ven_id and resource_id."""
+        ...
+
+    async def delete_resources(self, ven_id: str, resource_ids: Iterable[str]) -> None:
+        """Forget resources of a VEN, and in which groups they are; those not there are passed over."""
+        ...
+
+    async def list_resources(self, ven_id: str | None = None) -> list[Resource]:
+        """The resources of a VEN, or of all, by ven_id and resource_id."""
         ...
 
     # --- messages that wait for a VEN -----------------------------------------------------------------------------
@@ -211,8 +354,8 @@ class Store(Protocol):
         """Forget every opt of the VEN with that opt_id (2.0b rule 204). Returns how many there were."""
         ...
 
-    async def list_opts(self, ven_id: str) -> list[Opt]:
-        """The VEN's opts in the order in which they came."""
+    async def list_opts(self, ven_id: str | None = None) -> list[Opt]:
+        """The VEN's opts in the order in which they came; of all VENs, for None."""
         ...
 
     # --- reports --------------------------------------------------------------------------------------------------

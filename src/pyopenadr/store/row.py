@@ -25,7 +25,7 @@ from pyopenadr.model import (
     ReportRequest,
     ResourceStatus,
 )
-from pyopenadr.store.port import Answer, Outgoing, Source, StoredEvent, StoredReading, StoredRequest
+from pyopenadr.store.port import Answer, Dispatch, Outgoing, Source, StoredEvent, StoredReading, StoredRequest
 
 __all__ = [
     "Found",
@@ -36,6 +36,7 @@ __all__ = [
     "capability_to_row",
     "event_from_row",
     "event_to_row",
+    "from_json",
     "from_micros",
     "opt_from_row",
     "opt_to_row",
@@ -47,8 +48,10 @@ __all__ = [
     "registration_to_row",
     "request_from_row",
     "request_to_row",
+    "to_json",
     "to_limit",
     "to_micros",
+    "to_whole",
 ]
 
 T = TypeVar("T")
@@ -95,13 +98,14 @@ def to_limit(limit: int | None) -> int | None:
     return limit
 
 
-def _to_whole(number: int, what: str) -> int:
+def to_whole(number: int, what: str) -> int:
+    """The number, if it fits into 64 bits; else StoreError."""
     if not -(2**63) <= number < 2**63:
         raise StoreError(f"{what} of {number} can't be kept: it has to fit into 64 bits")
     return number
 
 
-def _to_json(value: object, what: str) -> str:
+def to_json(value: object, what: str) -> str:
     """The JSON text of a model value. Lists where the model has tuples will come back as tuples.
 
     Raises:
@@ -129,7 +133,8 @@ def _is_finite(value: object) -> bool:
     return all(map(_is_finite, value)) if isinstance(value, list | tuple) else True
 
 
-def _from_json(text: str, kind: type[T], what: str) -> T:
+def from_json(text: str, kind: type[T], what: str) -> T:
+    """The value that `to_json` made the text of; StoreError if it is something else."""
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.MsgspecError as error:
@@ -153,14 +158,14 @@ def registration_to_row(registration: Registration) -> Row:
         "fingerprint": registration.fingerprint,
         "last_seen": None if seen is None else to_micros(seen, f"{what}: last_seen"),
         "online": registration.online,
-        "body": _to_json(registration, what),
+        "body": to_json(registration, what),
     }
 
 
 def registration_from_row(row: Found) -> Registration:
     """The VEN of a row; the columns are right where `body` says otherwise."""
     return msgspec.structs.replace(
-        _from_json(row["body"], Registration, "a registration"),
+        from_json(row["body"], Registration, "a registration"),
         registration_id=row["registration_id"],
         last_seen=None if row["last_seen"] is None else from_micros(row["last_seen"]),
         online=row["online"],
@@ -170,19 +175,22 @@ def registration_from_row(row: Found) -> Registration:
 def event_to_row(stored: StoredEvent) -> Row:
     """The columns of an event."""
     what = f"event {stored.event.event_id!r}"
-    recipients = None if stored.recipients is None else _to_json(tuple(stored.recipients), f"{what}: recipients")
+    recipients = None if stored.recipients is None else to_json(tuple(stored.recipients), f"{what}: recipients")
     return {
         "event_id": stored.event.event_id,
         "closed": stored.closed,
         "recipients": recipients,
-        "body": _to_json(stored.event, what),
+        "body": to_json(stored.event, what),
+        "dispatch": None if stored.dispatch == Dispatch() else to_json(stored.dispatch, f"{what}: dispatch"),
     }
 
 
 def event_from_row(row: Found) -> StoredEvent:
     """The event of a row."""
-    recipients = None if row["recipients"] is None else _from_json(row["recipients"], _VEN_IDS, "recipients")
-    return StoredEvent(event=_from_json(row["body"], Event, "an event"), recipients=recipients, closed=row["closed"])
+    recipients = None if row["recipients"] is None else from_json(row["recipients"], _VEN_IDS, "recipients")
+    dispatch = Dispatch() if row["dispatch"] is None else from_json(row["dispatch"], Dispatch, "a dispatch")
+    event = from_json(row["body"], Event, "an event")
+    return StoredEvent(event=event, recipients=recipients, closed=row["closed"], dispatch=dispatch)
 
 
 def answer_to_row(answer: Answer) -> Row:
@@ -191,7 +199,7 @@ def answer_to_row(answer: Answer) -> Row:
     return {
         "ven_id": answer.ven_id,
         "event_id": answer.event_id,
-        "modification_number": _to_whole(answer.modification_number, f"{what}: modification_number"),
+        "modification_number": to_whole(answer.modification_number, f"{what}: modification_number"),
         "opt_type": OptType(answer.opt_type).value,
         "response_code": answer.response_code,
         "response_description": answer.response_description,
@@ -234,23 +242,23 @@ def outgoing_from_row(row: Found) -> Outgoing:
 
 def opt_to_row(opt: Opt) -> Row:
     """The columns of an opt."""
-    return {"ven_id": opt.ven_id, "opt_id": opt.opt_id, "body": _to_json(opt, f"opt {opt.opt_id!r}")}
+    return {"ven_id": opt.ven_id, "opt_id": opt.opt_id, "body": to_json(opt, f"opt {opt.opt_id!r}")}
 
 
 def opt_from_row(row: Found) -> Opt:
     """The opt of a row."""
-    return _from_json(row["body"], Opt, "an opt")
+    return from_json(row["body"], Opt, "an opt")
 
 
 def capability_to_row(ven_id: str, source: Source, position: int, capability: Capability) -> Row:
     """The columns of a report that a source can deliver, the `position`th of those it named."""
-    body = _to_json(capability, f"report {capability.report_specifier_id!r}")
+    body = to_json(capability, f"report {capability.report_specifier_id!r}")
     return {"ven_id": ven_id, "source": source.value, "position": position, "body": body}
 
 
 def capability_from_row(row: Found) -> Capability:
     """The report of a row."""
-    return _from_json(row["body"], Capability, "a report capability")
+    return from_json(row["body"], Capability, "a report capability")
 
 
 def request_to_row(ven_id: str, stored: StoredRequest) -> Row:
@@ -263,14 +271,14 @@ def request_to_row(ven_id: str, stored: StoredRequest) -> Row:
         "is_metadata": stored.request.is_metadata,
         "requested_at": to_micros(stored.requested_at, f"{what}: requested_at"),
         "confirmed": stored.confirmed,
-        "body": _to_json(stored.request, what),
+        "body": to_json(stored.request, what),
     }
 
 
 def request_from_row(row: Found) -> StoredRequest:
     """The report request of a row."""
     return StoredRequest(
-        request=_from_json(row["body"], ReportRequest, "a report request"),
+        request=from_json(row["body"], ReportRequest, "a report request"),
         source=Source(row["source"]),
         requested_at=from_micros(row["requested_at"]),
         confirmed=row["confirmed"],
@@ -288,7 +296,7 @@ def reading_to_row(stored: StoredReading) -> Row:
     value: float | None = None
     status: str | None = None
     if isinstance(reading.value, ResourceStatus):
-        status = _to_json(reading.value, what)
+        status = to_json(reading.value, what)
     elif not math.isnan(reading.value):
         value = float(reading.value)
     accuracy = reading.accuracy
@@ -301,7 +309,7 @@ def reading_to_row(stored: StoredReading) -> Row:
         "value": value,
         "status": status,
         "quality": reading.quality,
-        "confidence": None if reading.confidence is None else _to_whole(reading.confidence, f"{what}: confidence"),
+        "confidence": None if reading.confidence is None else to_whole(reading.confidence, f"{what}: confidence"),
         "accuracy": None if accuracy is None or math.isnan(accuracy) else float(accuracy),
         "report_request_id": stored.report_request_id,
     }
@@ -311,11 +319,11 @@ def reading_from_row(row: Found) -> StoredReading:
     """The reading of a row."""
     value: float | ResourceStatus = math.nan if row["value"] is None else row["value"]
     if row["status"] is not None:
-        value = _from_json(row["status"], ResourceStatus, "a resource status")
+        value = from_json(row["status"], ResourceStatus, "a resource status")
     duration: Duration | None = None
     if row["duration"] is not None:
         # A union is a type to msgspec, but none to the type checker.
-        duration = _from_json(row["duration"], cast("type[Duration]", Duration), "a duration")
+        duration = from_json(row["duration"], cast("type[Duration]", Duration), "a duration")
     return StoredReading(
         ven_id=row["ven_id"],
         report_specifier_id=row["report_specifier_id"],

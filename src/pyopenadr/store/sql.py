@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, bindparam, insert, select, true, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, true, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -19,6 +19,7 @@ from pyopenadr.store.database import DATABASE_ERRORS, Database, connect, store_e
 from pyopenadr.store.feed import Feed
 from pyopenadr.store.port import Answer, Outgoing, Source, StoredEvent, StoredReading, StoredRequest
 from pyopenadr.store.row import Found, Row
+from pyopenadr.store.sql_dispatch import SqlDispatch
 from pyopenadr.store.writer import Writer
 
 __all__ = ["SqlStore"]
@@ -28,7 +29,7 @@ T = TypeVar("T")
 _SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
 
 
-class SqlStore:
+class SqlStore(SqlDispatch):
     """A `Store` in a database; see `pyopenadr.store.open_store` for the arguments.
 
     The change feed tells of what this object commits, not of what another process does.
@@ -167,7 +168,7 @@ class SqlStore:
     async def delete_ven(self, ven_id: str) -> bool:
         def work(connection: Connection) -> bool:
             statement.forget(connection, ven_id)
-            for belongings in (table.reading, table.answer):
+            for belongings in (table.reading, table.answer, table.resource, table.member):
                 connection.execute(statement.of_ven(belongings, ven_id))
             return connection.execute(statement.of_ven(table.ven, ven_id)).rowcount > 0
 
@@ -210,7 +211,13 @@ class SqlStore:
 
     async def save_event(self, stored: StoredEvent) -> None:
         kept = row.event_to_row(stored)
-        await self._write(lambda connection: statement.save(connection, table.event, [kept]), None)
+        published = delete(table.draft).where(table.draft.c.event_id == stored.event.event_id)
+
+        def work(connection: Connection) -> None:
+            statement.save(connection, table.event, [kept])
+            connection.execute(published)
+
+        await self._write(work, None)
 
     async def load_event(self, event_id: str) -> StoredEvent | None:
         return await self._first(select(table.event).where(table.event.c.event_id == event_id), row.event_from_row)
@@ -274,8 +281,10 @@ class SqlStore:
         gone = statement.of_ven(table.opt, ven_id).where(table.opt.c.opt_id == opt_id)
         return await self._write(lambda connection: connection.execute(gone).rowcount, ven_id)
 
-    async def list_opts(self, ven_id: str) -> list[Opt]:
-        query = select(table.opt).where(table.opt.c.ven_id == ven_id).order_by(table.opt.c.seq)
+    async def list_opts(self, ven_id: str | None = None) -> list[Opt]:
+        query = select(table.opt).order_by(table.opt.c.seq)
+        if ven_id is not None:
+            query = query.where(table.opt.c.ven_id == ven_id)
         return await self._list(query, row.opt_from_row)
 
     # --- reports --------------------------------------------------------------------------------------------------

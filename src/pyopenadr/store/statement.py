@@ -24,11 +24,17 @@ _KEYS: Final = {
     table.outgoing: ("ven_id", "item_id"),
     table.request: ("ven_id", "source", "report_request_id"),
     table.reading: ("ven_id", "report_specifier_id", "r_id", "start"),
+    table.draft: ("event_id",),
+    table.ven_group: ("group_id",),
+    table.member: ("group_id", "ven_id", "resource_id"),
+    table.resource: ("ven_id", "resource_id"),
 }
 
 
 def _make_upsert(statement: sqlite.Insert | postgresql.Insert, key: Sequence[str]) -> Executable:
     rest = [column.name for column in statement.excluded if column.name not in (*key, "seq")]
+    if not rest:
+        return statement.on_conflict_do_nothing(index_elements=key)
     return statement.on_conflict_do_update(index_elements=key, set_={name: statement.excluded[name] for name in rest})
 
 

@@ -28,16 +28,21 @@ __all__ = [
     "VERSIONS",
     "answer",
     "capability",
+    "draft",
     "event",
+    "member",
     "metadata",
     "opt",
     "outgoing",
     "reading",
     "request",
+    "resource",
+    "trace",
     "ven",
+    "ven_group",
 ]
 
-VERSIONS = ("0001",)
+VERSIONS = ("0001", "0002_dispatch")
 """Every revision in `migrations/versions`, oldest first; here too so that Alembic need not be imported to compare."""
 
 HEAD = VERSIONS[-1]
@@ -77,10 +82,66 @@ event = Table(
     Column("closed", Boolean, nullable=False),
     Column("recipients", _TEXT),
     Column("body", _TEXT, nullable=False),
+    Column("dispatch", _TEXT),
     UniqueConstraint("event_id"),
     Index(None, "closed", "seq"),
 )
-"""The events; `recipients` is a JSON list of ven_ids, or NULL for every VEN."""
+"""The events; `recipients` is a JSON list of ven_ids, or NULL for every VEN; `dispatch` is NULL where nothing is
+said about it."""
+
+draft = Table(
+    "draft",
+    metadata,
+    Column("event_id", _TEXT, primary_key=True),
+    Column("body", _TEXT, nullable=False),
+)
+"""The events that are not published yet."""
+
+trace = Table(
+    "trace",
+    metadata,
+    Column("seq", _SEQUENCE, primary_key=True),
+    Column("event_id", _TEXT, nullable=False),
+    Column("ven_id", _TEXT, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("step", _TEXT, nullable=False),
+    Column("modification_number", BigInteger, nullable=False),
+    Column("request_id", _TEXT),
+    Column("opt_type", _TEXT),
+    Column("response_code", _TEXT),
+    Column("response_description", _TEXT),
+    Column("resource_ids", _TEXT),
+    Index(None, "event_id", "ven_id"),
+)
+"""Every message about an event, to and from each VEN. Rows are only added."""
+
+ven_group = Table(
+    "ven_group",
+    metadata,
+    Column("group_id", _TEXT, primary_key=True),
+    Column("name", _TEXT),
+    Column("market_context", _TEXT),
+)
+"""The groups of VENs and resources; those with a market context are programmes."""
+
+member = Table(
+    "member",
+    metadata,
+    Column("group_id", _TEXT, ForeignKey("ven_group.group_id"), primary_key=True),
+    Column("ven_id", _TEXT, primary_key=True),
+    Column("resource_id", _TEXT, primary_key=True),
+    Index(None, "ven_id"),
+)
+"""Who is in which group; a resource_id of '' is the VEN as a whole."""
+
+resource = Table(
+    "resource",
+    metadata,
+    Column("ven_id", _TEXT, primary_key=True),
+    Column("resource_id", _TEXT, primary_key=True),
+    Column("body", _TEXT, nullable=False),
+)
+"""What is behind each VEN; a resource_id of '' is the VEN itself."""
 
 answer = Table(
     "answer",
