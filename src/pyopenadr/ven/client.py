@@ -22,12 +22,13 @@ from pyopenadr.ven.journal import Journal
 from pyopenadr.ven.manual import ManualMode
 from pyopenadr.ven.part import Settings, assemble, interval
 from pyopenadr.ven.registration import Identity, Registrar
+from pyopenadr.ven.seal import Seal
 from pyopenadr.ven.session import DEFAULT_LENIENCY, Session, base_of
 from pyopenadr.ven.state import Ledger
 from pyopenadr.ven.statefile import open_ledger
 
 if TYPE_CHECKING:
-    from pyopenadr.v2.signature import SigningKey
+    from pyopenadr.v2.signature import SigningKey, Trust
 
 __all__ = ["OpenADRClient"]
 
@@ -122,6 +123,9 @@ class OpenADRClient(ManualMode):
         key: str | None = None,
         ca_file: str | None = None,
         signing_key: SigningKey | None = None,
+        vtn_signature: Trust | None = None,
+        signature_window: timedelta | float = 60.0,
+        signature_accept: Iterable[str] = (),
         transport: Transport | None = None,
         clock: Clock | None = None,
         random: Draw | None = None,
@@ -154,6 +158,10 @@ class OpenADRClient(ManualMode):
             leniency: the deviations that are taken from the VTN, see `pyopenadr.v2.leniency.RULES`.
             timeout_s, cert, key, ca_file: see `HttpTransport`; not used if `transport` is given.
             signing_key: signs every message (high security).
+            vtn_signature: whose XML signature each message of the VTN must have, a `pyopenadr.v2.signature.Trust`; what
+                is not signed so is not acted on. None takes messages with and without a signature, unverified.
+            signature_window: how far the time in a signature may be from ours (seconds, if a number).
+            signature_accept: deviating forms of signatures that are taken, see `pyopenadr.v2.signature.SWITCHES`.
             transport, clock, random: the parts that talk to the network, tell the time and draw lots.
 
         Raises:
@@ -186,10 +194,18 @@ class OpenADRClient(ManualMode):
             transport = HttpTransport(timeout_s=timeout_s, cert=cert, key=key, ca_file=ca_file)
         identity = Identity(ven_name=ven_name, ven_id=ven_id, registration_id=registration_id, vtn_id=vtn_id)
         journal = Journal(lambda: identity.ven_id or ven_name)
-        session = Session(
-            vtn_url, transport, clock=clock, draw=draw, journal=journal, leniency=leniency, signing_key=signing_key
-        )
         ledger = open_ledger(state, ven_name=ven_name, vtn=base_of(vtn_url), complain=journal.error)
+        seal = Seal(
+            clock=clock,
+            draw=draw,
+            ledger=ledger,
+            leniency=leniency,
+            key=signing_key,
+            trust=vtn_signature,
+            window=interval("signature_window", signature_window),
+            accept=signature_accept,
+        )
+        session = Session(vtn_url, transport, clock=clock, draw=draw, journal=journal, seal=seal)
         registrar = Registrar(
             identity,
             session,

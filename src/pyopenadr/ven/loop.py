@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from pyopenadr.clock import Clock
-from pyopenadr.errors import OpenADRError, PeerRefused, RemoteProtocolError, WireError
+from pyopenadr.errors import OpenADRError, PeerRefused, RemoteProtocolError, SignatureInvalid, WireError
 from pyopenadr.v2 import wire
 from pyopenadr.ven.backoff import Backoff, Draw
 from pyopenadr.ven.dispatch import Dispatcher
@@ -108,8 +108,7 @@ class Loop:
             longest = min(max(self._registrar.poll_interval.total_seconds(), LEAST_CAP_S), MOST_CAP_S)
         self._backoff.most_s = self._outbox.most_wait_s = longest
         wait = self._backoff.next(getattr(error, "retry_after_s", None))
-        hint = "; what the VTN sent is no valid OpenADR 2.0b message" if isinstance(error, WireError) else ""
-        self._journal.warning(f"{error}{hint}; next try in {wait:.1f} s")
+        self._journal.warning(f"{_told(error)}; next try in {wait:.1f} s")
         return wait
 
     # -- the way to a registration -------------------------------------------------------------------------------
@@ -215,3 +214,12 @@ class Loop:
         except Exception:  # noqa: BLE001 - a bug in the handling of one message must not end polling
             self._journal.exception(f"{message.message_type} could not be handled; this is a bug in pyopenadr")
         return True
+
+
+def _told(error: OpenADRError) -> str:
+    """The error, and where it is a document of the VTN that is wrong, that it is."""
+    if isinstance(error, SignatureInvalid):
+        return f"what the VTN sent is not acted on: {error}"
+    if isinstance(error, WireError):
+        return f"{error}; what the VTN sent is no valid OpenADR 2.0b message"
+    return str(error)

@@ -162,7 +162,7 @@ class Registrar:
             profile_name="2.0b",
             transport_name="simpleHttp",
             report_only=False,
-            xml_signature=self._session.signs,
+            xml_signature=self._session.seal.signs,
             ven_name=who.ven_name,
             http_pull_model=True,
         )

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pyopenadr.clock import Clock
-from pyopenadr.errors import ConfigError, PeerRefused, RemoteProtocolError, TransportError
+from pyopenadr.errors import ConfigError, PeerRefused, RemoteProtocolError, SignatureInvalid, TransportError
 from pyopenadr.transport.port import Reply, Transport
 from pyopenadr.v2 import wire
-from pyopenadr.v2.codec import Payload, decode, encode
+from pyopenadr.v2.codec import Payload
 from pyopenadr.v2.faults import raise_for, response_of
-from pyopenadr.v2.leniency import RULES, rules
+from pyopenadr.v2.leniency import RULES
 from pyopenadr.ven.backoff import Draw
 from pyopenadr.ven.journal import Journal, printable
-
-if TYPE_CHECKING:
-    from pyopenadr.v2.signature import SigningKey
+from pyopenadr.ven.seal import Seal
 
 __all__ = ["DEFAULT_LENIENCY", "PATH", "Session", "asks_to_register", "base_of"]
 
@@ -73,17 +70,14 @@ class Session:
         clock: Clock,
         draw: Draw,
         journal: Journal,
-        leniency: Iterable[str] = DEFAULT_LENIENCY,
-        signing_key: SigningKey | None = None,
+        seal: Seal,
     ) -> None:
         self.base = base_of(vtn_url)
         self.transport = transport
-        self.signs = signing_key is not None
+        self.seal = seal
         self._clock = clock
         self._draw = draw
         self._journal = journal
-        self._leniency = rules(leniency)
-        self._signing_key = signing_key
         self._deviations: set[str] = set()
         if self.base.startswith("http:") and urlsplit(self.base).hostname not in _THIS_MACHINE:
             journal.warning(f"{self.base} is not encrypted: everybody on the way can read and change messages")
@@ -115,10 +109,14 @@ class Session:
         """Like `ask`, but take a plain oadrResponse or an empty body as a yes, too."""
         reply = await self._exchange(f"{self.base}/{service}", message)
         if not reply.body.strip():
+            # Nothing needs no signature after an answer of ours, because then nothing is what the VTN has to say.
+            if self.seal.verifies and not isinstance(message, wire.OadrResponse):
+                raise SignatureInvalid(
+                    f"the VTN answered {message.message_type} with an empty body, and nothing in it is signed",
+                    rule="514",
+                )
             return None
-        payload = decode(reply.body, profile="2.0b", leniency=self._leniency)
-        self._note(payload)
-        answer = payload.message
+        answer = self.read(reply.body).message
         if isinstance(answer, wire.OadrRequestReregistration) and not issubclass(type(answer), expected):
             raise PeerRefused("463", "the VTN wants a new registration first", message_type=answer.message_type)
         raise_for(answer)
@@ -131,8 +129,18 @@ class Session:
             f"not with {' or '.join(_name(kind) for kind in expected) or 'oadrResponse'}"
         )
 
+    def read(self, data: bytes) -> Payload:
+        """The message in a document of the VTN; the log says where it departs from the standard.
+
+        Raises:
+            WireError: it is none, or its signature is not in order.
+        """
+        payload = self.seal.read(data)
+        self._note(payload)
+        return payload
+
     async def _exchange(self, url: str, message: wire.Message) -> Reply:
-        document = self._written(message)
+        document = self.seal.written(message)
         exchange = asyncio.ensure_future(self.transport.post(url, document))
         try:
             reply = await asyncio.shield(exchange)
@@ -144,14 +152,6 @@ class Session:
         if reply.status != 200:
             raise _refusal(url, message, reply)
         return reply
-
-    def _written(self, message: wire.Message) -> bytes:
-        if self._signing_key is None:
-            return encode(message)
-        from pyopenadr.v2.signature import sign
-
-        nonce = f"{self._draw.getrandbits(128):032x}"
-        return sign(message, self._signing_key, now=self._clock.now(), nonce=nonce)
 
     def _note(self, payload: Payload) -> None:
         response = response_of(payload.message)
@@ -172,7 +172,7 @@ def _refusal(url: str, message: wire.Message, reply: Reply) -> TransportError:
     excerpt = printable(reply.body[: 4 * _EXCERPT].decode("utf-8", "replace"))[:_EXCERPT]
     hint = {
         401: "; the VTN wants a login that OpenADR does not have: is this the VTN's own address?",
-        403: "; the VTN or a proxy does not accept our certificate",
+        403: "; the VTN or a proxy does not accept our certificate or our signature",
         404: "; nothing is there: check the path in the VTN's address",
         406: "; the VTN can't read the message",
     }.get(status, "")
