@@ -34,9 +34,10 @@ class Ven:
         cert: str | None = None,
         key: str | None = None,
         ca_file: str | None = None,
+        vtn_fingerprint: str | None = None,
     ) -> None:
         """Make the client; with `run` in its automatic mode, else it does what it is told."""
-        self.client = OpenADRClient(name, url, cert=cert, key=key, ca_file=ca_file)
+        self.client = OpenADRClient(name, url, cert=cert, key=key, ca_file=ca_file, vtn_fingerprint=vtn_fingerprint)
         self.client.add_handler("on_event", self.on_event)
         self.client.add_handler("on_update_event", self.on_update_event)
         self.client.add_hook("before_send_xml", self.sent.append)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pyopenadr.errors import PeerRefused, SignatureInvalid
 from pyopenadr.model import DataPoint, OptType, Unit
 from pyopenadr.transport.http import HttpTransport
+from pyopenadr.transport.tls import ServerTls
 from pyopenadr.v2.signature import SigningKey, Trust, Verified, fingerprint, verify
 from pyopenadr.ven.client import OpenADRClient
 from pyopenadr.vtn.server import OpenADRServer
@@ -70,6 +72,35 @@ async def test_what_openleadrs_ven_signs_is_taken_and_verifies(kind: Kind, tmp_p
     assert len({each.nonce for each in results}) == len(results)
     with pytest.raises(SignatureInvalid, match="digest"):
         verified(sent[1].replace(b"laboratory", b"lavatory"), files.cert)
+
+
+@KINDS
+async def test_openleadrs_ven_takes_the_replies_that_our_vtn_signs(kind: Kind, tmp_path: Path) -> None:
+    """Over mutual TLS, with signatures required: what our VTN answers, openleadr's VEN verifies and acts on."""
+    authority = Authority(tmp_path)
+    files, ours = authority.issue("ven", kind), authority.issue("localhost", kind)
+    key = signing_key(ours)
+    tls = ServerTls(certificates=[(ours.cert, ours.key)], ca_file=authority.file)
+    settings: dict[str, Any] = {"tls": tls, "signature": "require", "signing_key": key, "poll_frequency": HOUR}
+    async with OpenADRServer("VTN_1", port=0, **settings) as vtn, Peer("openleadr_ven") as peer:
+        await peer.ask(
+            "start",
+            name="laboratory",
+            url=f"{vtn.url.replace('127.0.0.1', 'localhost')}/OpenADR2/Simple/2.0b",
+            run=True,
+            reports=True,
+            ca_file=authority.file,
+            vtn_fingerprint=key.fingerprint,
+            **files._asdict(),
+        )
+        event = await vtn.add_event(start=datetime.now(UTC) + HOUR, intervals=[(HOUR, 1)])
+        await peer.ask("call", method="_poll")
+        assert [answer.opt_type for answer in await vtn.answers(event.event_id)] == [OptType.IN]
+        received = [text.encode() for text in (await peer.ask("traffic"))["received"]]
+    assert len(received) >= 8
+    for data in received:
+        if data:
+            verified(data, ours.cert)
 
 
 def tls_settings(files: Files, authority: Authority) -> dict[str, str]:

@@ -9,14 +9,18 @@ import logging
 import signal
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from pyopenadr.errors import ConfigError, LocalProtocolError
 from pyopenadr.transport.tls import ServerTls, TlsProfile
 from pyopenadr.v2.text import parse_date_time, parse_duration
+from pyopenadr.vtn.security import SignatureMode
 from pyopenadr.vtn.server import OpenADRServer
+
+if TYPE_CHECKING:
+    from pyopenadr.v2.signature import SigningKey
 
 log = logging.getLogger("pyopenadr.vtn")
 
@@ -45,6 +49,16 @@ def vtn(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Serve plain HTTP on an address that others can reach.")
     ] = False,
+    signature: Annotated[
+        str, typer.Option(help="XML signatures of VENs: off, accept (verify those that are there) or require.")
+    ] = "off",
+    sign_cert: Annotated[
+        Path | None, typer.Option(help="The certificate that replies are signed with; else the first --cert.")
+    ] = None,
+    sign_key: Annotated[Path | None, typer.Option(help="The key of --sign-cert; else the first --key.")] = None,
+    signature_seconds: Annotated[
+        int, typer.Option(min=1, help="How far the clocks of VENs that sign may be off, in seconds.")
+    ] = 60,
 ) -> None:
     """Serve OpenADR 2.0a and 2.0b VENs by HTTP pull until interrupted.
 
@@ -66,6 +80,9 @@ def vtn(
         misses=misses,
         tls=_tls(cert or [], key or [], ca, crl, tls_profile),
         insecure=insecure,
+        signature=_signature(signature),
+        signing_key=_signing_key(signature, sign_cert, sign_key, cert or [], key or []),
+        signature_window=timedelta(seconds=signature_seconds),
     )
     asyncio.run(_serve(server, planned))
 
@@ -83,6 +100,31 @@ def _tls(cert: list[Path], key: list[Path], ca: Path | None, crl: Path | None, p
         raise ConfigError(f"--tls-profile may be modern or openadr, not {profile}")
     chosen: TlsProfile = "openadr" if profile == "openadr" else "modern"
     return ServerTls(certificates=tuple(zip(cert, key, strict=True)), ca_file=ca, crl_file=crl, profile=chosen)
+
+
+def _signature(mode: str) -> SignatureMode:
+    for known in get_args(SignatureMode):
+        if mode == known:
+            chosen: SignatureMode = known
+            return chosen
+    raise ConfigError(f"--signature may be {', '.join(get_args(SignatureMode))}, not {mode}")
+
+
+def _signing_key(
+    mode: str, cert: Path | None, key: Path | None, certs: list[Path], keys: list[Path]
+) -> SigningKey | None:
+    if (cert is None) != (key is None):
+        raise ConfigError("--sign-cert and --sign-key go together")
+    if cert is None or key is None:
+        if mode == "off":
+            return None
+        if not certs or not keys:
+            raise ConfigError(f"--signature {mode} needs --sign-cert and --sign-key: replies have to be signed")
+        cert, key = certs[0], keys[0]
+    from pyopenadr.transport.certificate import read_file
+    from pyopenadr.v2.signature import SigningKey
+
+    return SigningKey.from_pem(read_file(cert, "the certificate file"), read_file(key, "the key file"))
 
 
 async def _serve(server: OpenADRServer, planned: list[dict[str, Any]]) -> None:

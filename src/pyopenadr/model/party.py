@@ -64,7 +64,9 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     `registration_id` is None while the VEN is known but not registered. `push_address` is the base address of a
     push VEN's own server and None for a pull VEN. `profile` is "2.0a" or "2.0b". `poll_frequency` is how often the
     VTN asks it to poll. `last_seen` is when its last message arrived and `online` what the presence callbacks were
-    last told. `fingerprint` is that of its certificate, where one is bound to it.
+    last told. `fingerprint` is that of its certificate, where one is bound to it, and `second_fingerprint` that of
+    another one while it changes certificates. `signature` is what the VTN does about XML signatures of this VEN ("off",
+    "accept" or "require"); None is what it does about everybody's.
     """
 
     ven_id: str
@@ -80,3 +82,10 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: datetime | None = None
     online: bool = False
     fingerprint: str | None = None
+    signature: str | None = None
+    second_fingerprint: str | None = None
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Those of the certificates that are bound to it: none, one, or two during a change."""
+        return tuple(each for each in (self.fingerprint, self.second_fingerprint) if each is not None)

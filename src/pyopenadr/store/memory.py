@@ -15,6 +15,7 @@ import msgspec
 from pyopenadr.errors import StoreError
 from pyopenadr.model import Capability, Opt, Registration
 from pyopenadr.store import row
+from pyopenadr.store.door_memory import MemoryDoor
 from pyopenadr.store.feed import Feed
 from pyopenadr.store.memory_dispatch import MemoryDispatch
 from pyopenadr.store.port import Answer, Outgoing, Source, StoredEvent, StoredReading, StoredRequest
@@ -22,7 +23,7 @@ from pyopenadr.store.port import Answer, Outgoing, Source, StoredEvent, StoredRe
 __all__ = ["MemoryStore"]
 
 
-class MemoryStore(MemoryDispatch):
+class MemoryStore(MemoryDispatch, MemoryDoor):
     """A `Store` that lives as long as the object."""
 
     def __init__(self) -> None:

@@ -19,6 +19,7 @@ class MemoryDispatch:
     _feed: Feed
 
     def __init__(self) -> None:
+        super().__init__()
         self._drafts: dict[str, Draft] = {}
         self._traces: dict[str, list[Trace]] = {}
         self._groups: dict[str, Group] = {}

@@ -32,6 +32,7 @@ from pyopenadr.model import (
 
 __all__ = [
     "Answer",
+    "Claim",
     "Dispatch",
     "Draft",
     "Outgoing",
@@ -167,6 +168,14 @@ class StoredReading(msgspec.Struct, frozen=True, kw_only=True):
     report_specifier_id: str
     report_request_id: str
     reading: Reading
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that may happen once, in all processes together: `name` within `scope`, until `expires_at`."""
+
+    scope: str
+    name: str
+    expires_at: datetime
 
 
 class Store(Protocol):
@@ -410,4 +419,17 @@ class Store(Protocol):
         limit: int | None = None,
     ) -> list[StoredReading]:
         """Readings by start, then rID; `start` inclusive, `end` exclusive."""
+        ...
+
+    # --- at the door ------------------------------------------------------------------------------------------------
+
+    async def claim(self, claims: Sequence[Claim]) -> list[bool]:
+        """For each claim whether it is the first of its scope and name. Which it is stays known until it is forgotten.
+
+        A claim that comes twice in one call is the first once.
+        """
+        ...
+
+    async def forget_claims(self, now: datetime) -> int:
+        """Forget the claims that had expired before `now`. Returns how many they were."""
         ...

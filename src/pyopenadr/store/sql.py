@@ -16,6 +16,7 @@ from pyopenadr.errors import ConfigError, StoreError
 from pyopenadr.model import Capability, Opt, Registration
 from pyopenadr.store import row, schema, statement, table
 from pyopenadr.store.database import DATABASE_ERRORS, Database, connect, store_error
+from pyopenadr.store.door_sql import SqlDoor
 from pyopenadr.store.feed import Feed
 from pyopenadr.store.port import Answer, Outgoing, Source, StoredEvent, StoredReading, StoredRequest
 from pyopenadr.store.row import Found, Row
@@ -29,7 +30,7 @@ T = TypeVar("T")
 _SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
 
 
-class SqlStore(SqlDispatch):
+class SqlStore(SqlDispatch, SqlDoor):
     """A `Store` in a database; see `pyopenadr.store.open_store` for the arguments.
 
     The change feed tells of what this object commits, not of what another process does.

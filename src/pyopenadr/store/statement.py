@@ -15,7 +15,7 @@ from pyopenadr.errors import StoreError
 from pyopenadr.store import table
 from pyopenadr.store.row import Row
 
-__all__ = ["append", "check_ven", "for_each", "forget", "of_ven", "save", "upsert"]
+__all__ = ["append", "check_ven", "for_each", "forget", "insert_first", "of_ven", "save", "upsert"]
 
 _KEYS: Final = {
     table.ven: ("ven_id",),
@@ -28,6 +28,7 @@ _KEYS: Final = {
     table.ven_group: ("group_id",),
     table.member: ("group_id", "ven_id", "resource_id"),
     table.resource: ("ven_id", "resource_id"),
+    table.claim: ("scope", "name"),
 }
 
 
@@ -44,12 +45,22 @@ _UPSERTS: Final = {
     for into, key in _KEYS.items()
 }
 
+_FIRST: Final = {
+    (dialect, table.claim): make(table.claim).on_conflict_do_nothing()
+    for dialect, make in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+
 _VEN: Final = select(table.ven.c.ven_id).where(table.ven.c.ven_id == bindparam("ven_id"))
 
 
 def upsert(dialect: str, into: Table) -> Executable:
     """INSERT that replaces the row with the same key, where there is one, in its place; the same object each time."""
     return _UPSERTS[dialect, into]
+
+
+def insert_first(dialect: str, into: Table) -> Executable:
+    """INSERT that leaves the row with the same key as it is, where there is one; the row count says which it was."""
+    return _FIRST[dialect, into]
 
 
 def save(connection: Connection, into: Table, rows: Sequence[Row]) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "VERSIONS",
     "answer",
     "capability",
+    "claim",
     "draft",
     "event",
     "member",
@@ -42,7 +43,7 @@ __all__ = [
     "ven_group",
 ]
 
-VERSIONS = ("0001", "0002_dispatch")
+VERSIONS = ("0001", "0002_dispatch", "0003_doorkeeper")
 """Every revision in `migrations/versions`, oldest first; here too so that Alembic need not be imported to compare."""
 
 HEAD = VERSIONS[-1]
@@ -226,3 +227,13 @@ reading = Table(
 )
 """The readings. The primary key serves the history of one rID, the index that of a whole VEN. Without a row number
 of its own the table is a fifth smaller in SQLite."""
+
+claim = Table(
+    "claim",
+    metadata,
+    Column("scope", _TEXT, primary_key=True),
+    Column("name", _TEXT, primary_key=True),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+"""What may happen once: the nonces of signatures that were seen, and warnings that were given."""

@@ -7,7 +7,7 @@ import ipaddress
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -31,8 +31,12 @@ from pyopenadr.vtn.handler import Caller
 from pyopenadr.vtn.provider import Provider
 from pyopenadr.vtn.question import QUESTIONS, Backend, Question
 from pyopenadr.vtn.schedule import in_force
+from pyopenadr.vtn.security import SignatureMode, check_signature_mode, signatures_of
 from pyopenadr.vtn.service import Service
 from pyopenadr.vtn.watch import Watch, keep_on
+
+if TYPE_CHECKING:
+    from pyopenadr.v2.signature import SigningKey
 
 __all__ = ["DEFAULT_LENIENCY", "OpenADRServer"]
 
@@ -70,6 +74,11 @@ class OpenADRServer:
         limits: how large a message may be.
         tls: serve HTTPS, and ask every VEN for a certificate; a VEN is bound to the one that it registers with.
         insecure: serve plain HTTP on an address that others can reach; without it only loopback is allowed.
+        signature: what to do about XML signatures: "off" does not look at them, "accept" verifies those that are
+            there, "require" wants one in every message. `set_signature` says otherwise for a single VEN.
+        signing_key: what the replies to signed messages are signed with, a `pyopenadr.v2.signature.SigningKey`.
+        signature_window: how far the clocks of VENs that sign may be off.
+        signature_forms: the unusual forms of signatures that are accepted, see `pyopenadr.v2.signature.SWITCHES`.
         handlers: single handlers by name, for example `on_update_report=function`.
 
     Raises:
@@ -110,6 +119,10 @@ class OpenADRServer:
         limits: Limits = DEFAULT_LIMITS,
         tls: ServerTls | None = None,
         insecure: bool = False,
+        signature: SignatureMode = "off",
+        signing_key: SigningKey | None = None,
+        signature_window: timedelta = timedelta(seconds=60),
+        signature_forms: Iterable[str] = (),
         **handlers: Callable[..., Any] | None,
     ) -> None:
         if not vtn_id:
@@ -118,7 +131,12 @@ class OpenADRServer:
             raise ConfigError(f"port must be 0 to 65535, not {port}")
         if misses < 1:
             raise ConfigError(f"misses must be 1 or more, not {misses}")
-        _check_times(poll_frequency=poll_frequency, resend_after=resend_after, handler_timeout=handler_timeout)
+        _check_times(
+            poll_frequency=poll_frequency,
+            resend_after=resend_after,
+            handler_timeout=handler_timeout,
+            signature_window=signature_window,
+        )
         if tls is None and not insecure and not _is_loopback(host):
             raise ConfigError(
                 f"plain HTTP on {host} would let anybody on the network in: give certificates (tls=, or --cert, "
@@ -141,7 +159,12 @@ class OpenADRServer:
         self._provider = Provider(self._service, self._caller, self.clock)
         self._watch = Watch(self._service, self.backend, self._caller, self.clock, misses)
         conversation = Conversation(vtn_id, self._service, self._provider, self.backend, self._caller)
-        self._door = V2Door(conversation, heard=self._watch.heard, limits=limits, leniency=leniency)
+        self._signatures = signatures_of(
+            self._service, tls, signing_key, signature, signature_window, tuple(signature_forms)
+        )
+        self._door = V2Door(
+            conversation, heard=self._watch.heard, limits=limits, leniency=leniency, signatures=self._signatures
+        )
         self.app = App(
             self._door,
             start=self.start,
@@ -200,6 +223,9 @@ class OpenADRServer:
         self._spawn(keep_on(self._watch.look, self.clock, self._watch.step_s, "watching the VENs"))
         self._spawn(keep_on(self._service.close_events, self.clock, 10.0, "putting away events that are over"))
         self._spawn(keep_on(self._provider.deliver_due, self.clock, 1.0, "delivering reports of the VTN"))
+        if self._signatures is not None:
+            pause_s = self._signatures.window_s
+            self._spawn(keep_on(self._signatures.forget, self.clock, pause_s, "forgetting nonces that are too old"))
 
     async def stop(self) -> None:
         """End everything in order; what is in flight is finished. Safe to repeat."""
@@ -296,6 +322,17 @@ class OpenADRServer:
         """Ask a VEN to register again with its IDs."""
         await self._started_with(ven_id)
         await self._service.request_reregistration(ven_id)
+
+    async def set_signature(self, ven_id: str, mode: SignatureMode | None) -> None:
+        """Say what is done about the XML signatures of one VEN; None is what `signature` says for all.
+
+        Raises:
+            ConfigError: there is no such mode, or no `signing_key`.
+            LocalProtocolError: there is no such VEN.
+        """
+        check_signature_mode(mode, has_key=self._signatures is not None)
+        await self.start()
+        await self._service.amend(ven_id, signature=mode)
 
     async def opts(self, ven_id: str) -> list[Opt]:
         """What a VEN has said by EiOpt: its schedules in force (2.0b rule 203), and its word on events."""

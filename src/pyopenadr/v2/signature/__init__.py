@@ -13,7 +13,19 @@ seen is the matter of the caller.
 from pyopenadr.v2.signature.key import SigningKey, fingerprint, legacy_fingerprint
 from pyopenadr.v2.signature.signing import sign
 from pyopenadr.v2.signature.switch import SWITCHES
-from pyopenadr.v2.signature.trust import Trust
-from pyopenadr.v2.signature.verification import Verified, verify
+from pyopenadr.v2.signature.trust import Trust, names_of
+from pyopenadr.v2.signature.verification import DEFAULT_WINDOW, Document, Verified, verify
 
-__all__ = ["SWITCHES", "SigningKey", "Trust", "Verified", "fingerprint", "legacy_fingerprint", "sign", "verify"]
+__all__ = [
+    "DEFAULT_WINDOW",
+    "SWITCHES",
+    "Document",
+    "SigningKey",
+    "Trust",
+    "Verified",
+    "fingerprint",
+    "legacy_fingerprint",
+    "names_of",
+    "sign",
+    "verify",
+]

@@ -23,7 +23,7 @@ from pyopenadr.v2.signature.switch import Accepted
 from pyopenadr.v2.xml import Element, children_of, text_of
 from pyopenadr.v2.xmldsig import BASE64
 
-__all__ = ["Signer", "Trust", "signer_of"]
+__all__ = ["Signer", "Trust", "names_of", "signer_of"]
 
 Value = TypeVar("Value", bound=x509.ExtensionType)
 
@@ -265,6 +265,18 @@ def _names_of(certificate: x509.Certificate) -> set[str]:
         common = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
         names = [str(each.value) for each in common]
     return {name.lower() for name in names}
+
+
+def names_of(der: bytes) -> frozenset[str]:
+    """Whom a certificate is for, as `Trust(authorities=…, names=…)` looks at it, in lower case.
+
+    Raises:
+        ConfigError: this is no certificate, or none that can be read.
+    """
+    try:
+        return frozenset(_names_of(load_certificate(der)))
+    except _UNREADABLE as error:
+        raise ConfigError(f"the names in the certificate can't be read: {error}") from error
 
 
 def _span(certificate: x509.Certificate) -> tuple[datetime, datetime]:

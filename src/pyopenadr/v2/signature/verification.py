@@ -17,7 +17,7 @@ import msgspec
 from pyopenadr.errors import SignatureInvalid
 from pyopenadr.model.time import as_utc
 from pyopenadr.v2.codec import Payload, lift_root
-from pyopenadr.v2.profile import PREFIXES
+from pyopenadr.v2.profile import PREFIXES, ProfileName
 from pyopenadr.v2.signature.algorithm import (
     C14N,
     CANONICAL,
@@ -38,12 +38,12 @@ from pyopenadr.v2.text import XML_SPACE, parse_date_time
 from pyopenadr.v2.xml import DEFAULT_LIMITS, Element, Limits, children_of, name_of, parse, text_of
 from pyopenadr.v2.xmldsig import BASE64
 
-__all__ = ["DEFAULT_WINDOW", "Verified", "verify"]
+__all__ = ["DEFAULT_WINDOW", "Document", "Verified", "verify"]
 
 DEFAULT_WINDOW = timedelta(seconds=60)
 _DS = f"{{{PREFIXES['ds']}}}"
 _DSP = f"{{{PREFIXES['dsp']}}}"
-_SIGNATURE, _KEY_INFO = f"{_DS}Signature", f"{_DS}KeyInfo"
+_SIGNATURE, _KEY_INFO, _CERTIFICATE = f"{_DS}Signature", f"{_DS}KeyInfo", f"{_DS}X509Certificate"
 _PROPERTY_PATH = (f"{_DS}SignatureProperties", f"{_DS}SignatureProperty", f"{_DSP}ReplayProtect")
 _REPLAY_PARTS = [f"{_DSP}timestamp", f"{_DSP}nonce"]
 
@@ -67,8 +67,42 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     accepted: tuple[str, ...] = ()
 
 
+class Document:
+    """A document that has been read and not verified yet: for those who must look at it to know whom to trust.
+
+    `payload` is what it says; nothing vouches for that before `verify` has returned. Raises `Malformed` and
+    `SchemaMismatch` as `verify` does.
+    """
+
+    __slots__ = ("_kept", "data", "limits", "payload", "root")
+
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        profile: ProfileName | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        leniency: Iterable[str] = (),
+    ) -> None:
+        self.data = data
+        self.limits = limits
+        self.root = parse(data, limits)
+        # lxml makes a new object of an element at every look, unless somebody keeps one.
+        self._kept = [each for child in self.root.iterchildren(_SIGNATURE) for each in child.iter()]
+        self.payload = lift_root(self.root, profile=profile, limits=limits, leniency=leniency)
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The certificate (DER) that the signature says it was made with, where it can be read; proves nothing."""
+        found = next((each for each in self._kept if each.tag == _CERTIFICATE), None)
+        try:
+            return BASE64.parse(text_of(found)) if found is not None else None
+        except ValueError:
+            return None
+
+
 def verify(
-    data: bytes,
+    data: bytes | Document,
     *,
     trusted: Trust,
     now: datetime,
@@ -80,7 +114,7 @@ def verify(
     """Read a signed message of 2.0b.
 
     Args:
-        data: the document, byte for byte as it came.
+        data: the document, byte for byte as it came; or one that was read before, with its `limits` and `leniency`.
         trusted: whose signature it must be.
         now: the time, for certificates and for the age of the message.
         window: how far the timestamp may be from `now`, in both directions.
@@ -97,11 +131,9 @@ def verify(
     """
     now = as_utc(now)
     accepted = Accepted(accept)
-    root = parse(data, limits)
-    # lxml makes a new object of an element at every look, unless somebody keeps one.
-    kept = [each for child in root.iterchildren(_SIGNATURE) for each in child.iter()]
-    payload = lift_root(root, limits=limits, leniency=leniency)
-    parts = _parts_of(root, payload)
+    document = data if isinstance(data, Document) else Document(data, limits=limits, leniency=leniency)
+    payload = document.payload
+    parts = _parts_of(document.root, payload)
 
     canonical, method = _methods(parts.info, accepted)
     references = _references(parts, payload.object_id, accepted)
@@ -115,9 +147,8 @@ def verify(
             parts.value,
         )
     for reference in references:
-        _check_digest(reference, data, limits)
+        _check_digest(reference, document.data, document.limits)
     timestamp, nonce = _replay_protect(parts, now, window)
-    del kept
     return Verified(
         payload=payload,
         nonce=nonce,

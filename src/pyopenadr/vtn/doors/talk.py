@@ -24,11 +24,15 @@ log = logging.getLogger("pyopenadr.vtn")
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """Who is at the other end: its address, the fingerprint of its certificate where it showed one, its profile."""
+    """Who is at the other end: its address, the fingerprint of its certificate where it showed one, its profile.
+
+    `signed` says that the message is signed, and the signature has been verified.
+    """
 
     address: str = ""
     fingerprint: str | None = None
     profile: ProfileName = "2.0b"
+    signed: bool = False
 
 
 Answer = Callable[[Any, Peer], Awaitable[wire.Message | None]]

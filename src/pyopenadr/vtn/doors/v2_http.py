@@ -9,15 +9,18 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from pyopenadr.errors import ProtocolError, RemoteProtocolError, WireError
-from pyopenadr.v2 import decode, encode, faults, wire
+from pyopenadr.errors import ProtocolError, RemoteProtocolError, SignatureInvalid, StoreError, WireError
+from pyopenadr.v2 import Payload, decode, encode, faults, wire
 from pyopenadr.v2.leniency import rules as leniency_rules
 from pyopenadr.v2.profile import ProfileName
 from pyopenadr.v2.xml import DEFAULT_LIMITS, Limits
 from pyopenadr.vtn.doors.conversation import SERVICES, Conversation
 from pyopenadr.vtn.doors.talk import Peer
+
+if TYPE_CHECKING:  # it loads `cryptography`, which a VTN without signatures does not need
+    from pyopenadr.vtn.doors.signature import Signatures
 
 __all__ = ["IDLE_BODY", "V2Door"]
 
@@ -29,11 +32,14 @@ _PATH = re.compile(
     re.IGNORECASE,
 ).fullmatch
 
-IDLE_BODY: Final = encode(wire.OadrResponse(response=faults.response()))
+_IDLE: Final = wire.OadrResponse(response=faults.response())
+IDLE_BODY: Final = encode(_IDLE)
 """The reply to every idle poll; it says nothing of the VEN, so that one text serves all."""
 
 
 _LONGEST_REMEMBERED = 1024
+_SIGNED: Final = b"SignatureValue"
+"""What is in every signed message, and hardly ever in another."""
 
 
 @lru_cache(maxsize=64)  # a few addresses are called all the time
@@ -68,7 +74,7 @@ class V2Door:
     """The 2.0 endpoints of one VTN.
 
     `heard(ven_id)` is called for every message of a registered VEN. `leniency` names the deviations that are
-    accepted from VENs (see `pyopenadr.v2.leniency`).
+    accepted from VENs (see `pyopenadr.v2.leniency`). Without `signatures` none is looked at.
     """
 
     def __init__(
@@ -78,11 +84,13 @@ class V2Door:
         heard: Callable[[str], None],
         limits: Limits = DEFAULT_LIMITS,
         leniency: Iterable[str] = (),
+        signatures: Signatures | None = None,
     ) -> None:
         self._conversation = conversation
         self._heard = heard
         self._limits = limits
         self._leniency = tuple(sorted(leniency_rules(leniency)))
+        self._signatures = signatures
         self._polls = _Polls()
 
     def is_mine(self, path: str) -> bool:
@@ -97,47 +105,91 @@ class V2Door:
         profile, called = endpoint
         if called == "oadrpoll" and profile == "2.0b":
             poll = self._polls.get(body)
-            if poll is not None and self._conversation.is_idle(poll.ven_id, peer):
+            if (
+                poll is not None
+                and self._may_be_unsigned(poll.ven_id)
+                and self._conversation.is_idle(poll.ven_id, peer)
+            ):
                 self._heard(poll.ven_id)
                 return 200, IDLE_BODY
         if profile == "2.0a" and called != "eievent":
             return 404, b"OpenADR 2.0a has only the service EiEvent; for 2.0b put 2.0b/ into the address\n"
-        where = peer.address or "unknown"
         try:
-            payload = decode(body, profile=profile, limits=self._limits, leniency=self._leniency)
+            payload, peer = await self._open(body, profile, peer)
+        except SignatureInvalid as error:
+            log.warning("%r from %s: refused: %s", path, peer.address or "unknown", error)
+            return 403, f"{error}\n".encode()
         except WireError as error:
-            log.warning("%r from %s: not a valid message: %s", path, where, error)
+            log.warning("%r from %s: not a valid message: %s", path, peer.address or "unknown", error)
             return 406, f"{error}\n".encode()
+        except StoreError as error:
+            log.error("%r from %s: can't be answered now: %s", path, peer.address or "unknown", error)
+            return 503, b"the VTN can't check signatures at the moment, try again later\n"
         for deviation in payload.deviations:
-            log.info("%r from %s: accepted by leniency rule %s", path, where, deviation.rule)
-        message = payload.message
+            log.info("%r from %s: accepted by leniency rule %s", path, peer.address or "unknown", deviation.rule)
+        return 200, await self._answer(body, payload, called, peer)
+
+    async def _open(self, body: bytes, profile: ProfileName, peer: Peer) -> tuple[Payload, Peer]:
+        """The message in the body, and the peer with what its signature shows.
+
+        Raises:
+            WireError: it is none, or its signature is not in order.
+            StoreError: whether it is a replay can't be found out.
+        """
+        signatures = self._signatures
+        if signatures is None or _SIGNED not in body or profile == "2.0a":
+            payload = decode(body, profile=profile, limits=self._limits, leniency=self._leniency)
+        else:
+            document = signatures.read(body, limits=self._limits, leniency=self._leniency)
+            payload = document.payload
+            if payload.signature is not None and signatures.mode_for(payload.message, peer) != "off":
+                return payload, await signatures.open(document, peer)
+        if signatures is not None and signatures.mode_for(payload.message, peer) == "require":
+            reason = "2.0a has no signatures" if profile == "2.0a" else "sign it, or have the operator switch that off"
+            raise SignatureInvalid(
+                f"{payload.message.message_type} is not signed, and this VTN wants signatures: {reason}", rule="514"
+            )
+        return payload, peer
+
+    def _may_be_unsigned(self, ven_id: str) -> bool:
+        return self._signatures is None or self._signatures.allows_unsigned(ven_id)
+
+    async def _answer(self, body: bytes, payload: Payload, called: str, peer: Peer) -> bytes:
+        """The reply to a message, as bytes."""
+        message, profile = payload.message, payload.profile
         service = SERVICES.get(message.message_type, called)
         if profile == "2.0b" and service.lower() != called:
             stray = RemoteProtocolError(f"{message.message_type} belongs to {service}, which is another address")
-            return 200, encode(self._conversation.fault_reply(message, stray))
+            return self._write(self._conversation.fault_reply(message, stray), profile, peer)
         if type(message) is wire.OadrPoll:
             is_plain = not payload.deviations and payload.signature is None
             if is_plain and self._conversation.is_registered(message.ven_id):
                 self._polls.keep(body, message)
             if self._conversation.is_idle(message.ven_id, peer):
                 self._heard(message.ven_id)
-                return 200, IDLE_BODY
+                return self._write(_IDLE, profile, peer) if peer.signed else IDLE_BODY
         answer = self._conversation.answer_a if profile == "2.0a" else self._conversation.answer
         reply = await answer(message, peer)
         self._note(message, reply)
-        return 200, self._encode(message, reply, profile)
+        return self._encode(message, reply, profile, peer)
 
-    def _encode(self, message: wire.Message, reply: wire.Message | None, profile: ProfileName) -> bytes:
+    def _write(self, reply: wire.Message, profile: ProfileName, peer: Peer) -> bytes:
+        """The reply as bytes, signed for those that sign."""
+        if peer.signed and self._signatures is not None:
+            return self._signatures.seal(reply)
+        return encode(reply, profile=profile)
+
+    def _encode(self, message: wire.Message, reply: wire.Message | None, profile: ProfileName, peer: Peer) -> bytes:
         """The reply as bytes; what can't be written, as a message of the user's own may be, becomes a fault."""
         if reply is None:
             return b""
         try:
-            return encode(reply, profile=profile)
+            return self._write(reply, profile, peer)
         except Exception:  # the user's messages may hold anything, also values of the wrong type
             log.exception("the %s in reply to %s can't be written", reply.message_type, message.message_type)
             failure = ProtocolError(f"the server failed on {message.message_type}", code="500")
             fault = self._conversation.fault_reply(message, failure)
-            return encode(self._conversation.as_a(fault) or fault if profile == "2.0a" else fault, profile=profile)
+            return self._write(self._conversation.as_a(fault) or fault if profile == "2.0a" else fault, profile, peer)
 
     def _note(self, message: wire.Message, reply: wire.Message | None) -> None:
         """The VEN has been heard of; a new one has its venID from the reply."""

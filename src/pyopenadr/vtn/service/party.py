@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
 from pyopenadr.clock import Clock
-from pyopenadr.errors import ProtocolError, RemoteProtocolError
+from pyopenadr.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
 from pyopenadr.model import Registration
 from pyopenadr.model.time import Duration
 from pyopenadr.store.port import Outgoing, Store
 from pyopenadr.vtn.delivery import KINDS, CancelRegistration, Item, Mailbox, RegisterReports, Reregister, Ven, pack
+from pyopenadr.vtn.service.directory import Directory
 
 __all__ = ["Application", "PartyService"]
 
@@ -58,12 +60,17 @@ class PartyService:
         self.poll_frequency = poll_frequency
         self.resend_after = resend_after
         self._vens: dict[str, Ven] = {}
+        self._directory = Directory()
         self._registering = asyncio.Lock()
 
     async def start(self) -> None:
         """Open the store and take up what it holds."""
         await self.store.open()
-        self._vens = {r.ven_id: Ven(r) for r in await self.store.list_registrations()}
+        self._vens = {}
+        self._directory = Directory()
+        for registration in await self.store.list_registrations():
+            self._vens[registration.ven_id] = Ven(registration)
+            self._directory.note(registration, None)
 
     async def stop(self) -> None:
         """Close the store."""
@@ -80,6 +87,29 @@ class PartyService:
         """The VEN with that ID."""
         ven = self._vens.get(ven_id)
         return ven.registration if ven is not None else None
+
+    def bound(self, fingerprint: str) -> Registration | None:
+        """The VEN that a certificate is bound to."""
+        ven_id = self._directory.with_fingerprint(fingerprint)
+        return self.registration(ven_id) if ven_id is not None else None
+
+    def concerned(self, application: Application) -> Registration | None:
+        """The VEN that a message is about, by the first of venID, registration ID, certificate and name that says so.
+
+        It need not be the one that sent it.
+        """
+        if application.ven_id is not None:
+            return self.registration(application.ven_id)
+        if application.registration_id is not None:
+            ven_id = self._directory.with_registration(application.registration_id)
+            return self.registration(ven_id) if ven_id is not None else None
+        found = self.bound(application.fingerprint) if application.fingerprint is not None else None
+        named = self._named(application.ven_name)
+        return found or next((r for r in named if application.fingerprint is None or r.fingerprint is None), None)
+
+    def _named(self, ven_name: str | None) -> list[Registration]:
+        """The VENs of that name."""
+        return [self._vens[ven_id].registration for ven_id in self._directory.with_name(ven_name or "")]
 
     def registered(self, ven_id: str, registration_id: str | None = None) -> Ven:
         """The registered VEN with that ID.
@@ -133,30 +163,21 @@ class PartyService:
 
     def _find(self, application: Application) -> Registration | None:
         ven_id, registration_id = application.ven_id, application.registration_id
-        if registration_id is not None:
-            found = next((r for r in self.registrations if r.registration_id == registration_id), None)
-            if found is None:
-                raise RemoteProtocolError(
-                    f"{registration_id!r} is no registrationID of this VTN: register without one",
-                    code="452",
-                    rule="400",
-                )
-            if ven_id not in (None, found.ven_id):
-                raise RemoteProtocolError(
-                    f"venID {ven_id!r} is not the one with registrationID {registration_id!r}", code="452", rule="400"
-                )
-            return found
-        if ven_id is not None:
-            return self.registration(ven_id)
-        print_, name = application.fingerprint, application.ven_name
-        by_print = (r for r in self.registrations if print_ is not None and r.fingerprint == print_)
-        by_name = (
-            r
-            for r in self.registrations
+        if registration_id is None:
             # A name is a weak proof: it counts only where no certificate says otherwise.
-            if name is not None and r.ven_name == name and (print_ is None or r.fingerprint is None)
-        )
-        return next(by_print, None) or next(by_name, None)
+            return self.concerned(application)
+        found = self.concerned(msgspec.structs.replace(application, ven_id=None))
+        if found is None:
+            raise RemoteProtocolError(
+                f"{registration_id!r} is no registrationID of this VTN: register without one",
+                code="452",
+                rule="400",
+            )
+        if ven_id not in (None, found.ven_id):
+            raise RemoteProtocolError(
+                f"venID {ven_id!r} is not the one with registrationID {registration_id!r}", code="452", rule="400"
+            )
+        return found
 
     # --- registration -----------------------------------------------------------------------------------------------
 
@@ -202,6 +223,8 @@ class PartyService:
                 last_seen=now if heard else (base.last_seen if base is not None else None),
                 online=base.online if base is not None else False,
                 fingerprint=application.fingerprint or (base.fingerprint if base is not None else None),
+                signature=base.signature if base is not None else None,
+                second_fingerprint=base.second_fingerprint if base is not None else None,
             )
             await self._keep(registration, fresh=fresh)
             return registration, fresh
@@ -214,6 +237,7 @@ class PartyService:
             ven.mailbox.doubt()
             await self.store.save_registration(registration, fresh=fresh, outgoing=greeting)
             self._vens[registration.ven_id] = ven
+            self._directory.note(registration, ven.registration)
             ven.registration = registration
             if fresh:
                 ven.mailbox = Mailbox()
@@ -227,6 +251,23 @@ class PartyService:
         while (ven_id := self.new_id()) in self._vens:
             pass
         return ven_id
+
+    async def amend(self, ven_id: str, **changes: Any) -> Registration:
+        """Change what the operator has set of a VEN; its registration and all that waits for it stay.
+
+        Raises:
+            LocalProtocolError: 452, there is no such VEN.
+        """
+        async with self._registering:
+            ven = self._vens.get(ven_id)
+            if ven is None:
+                raise LocalProtocolError(f"there is no VEN {ven_id!r}", code="452")
+            amended = msgspec.structs.replace(ven.registration, **changes)
+            async with ven.lock:
+                await self.store.save_registration(amended)
+                self._directory.note(amended, ven.registration)
+                ven.registration = amended
+        return amended
 
     async def admit(self, ven_id: str, ven_name: str | None, profile: str) -> Registration:
         """Register a VEN that has its IDs by other means (2.0b rule 405); one that is registered stays so."""
@@ -246,8 +287,10 @@ class PartyService:
         async with self._registering, ven.lock:
             ven.mailbox.doubt()
             await self.store.end_registration(ven_id)
-            ven.ended = ven.registration.registration_id or ven.ended
-            ven.registration = msgspec.structs.replace(ven.registration, registration_id=None)
+            before = ven.registration
+            ven.ended = before.registration_id or ven.ended
+            ven.registration = msgspec.structs.replace(before, registration_id=None)
+            self._directory.note(ven.registration, before)
             ven.mailbox = Mailbox()
 
     async def request_cancellation(self, ven_id: str) -> None:

@@ -1,0 +1,195 @@
+"""XML signatures at the VTN's door: whose are accepted, replays, and signed replies (2.0b rule 514)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from functools import lru_cache
+
+import msgspec
+
+from pyopenadr.errors import ConfigError, SignatureInvalid, StoreError
+from pyopenadr.model import Registration
+from pyopenadr.store.port import Claim
+from pyopenadr.v2 import Limits, wire
+from pyopenadr.v2.signature import (
+    DEFAULT_WINDOW,
+    SWITCHES,
+    Document,
+    SigningKey,
+    Trust,
+    Verified,
+    names_of,
+    sign,
+    verify,
+)
+from pyopenadr.vtn.doors.talk import Peer
+from pyopenadr.vtn.security import SignatureMode
+from pyopenadr.vtn.service import Application, Service
+
+__all__ = ["Signatures"]
+
+
+class Signatures:
+    """Verifies what VENs sign, and signs the replies to them.
+
+    A signature counts if it is made with the certificate of the connection, or with one that is bound to the VEN. Where
+    neither is known, one of `authorities` (certificates, PEM or DER) must have issued its certificate.
+
+    Args:
+        mode: for every VEN that has no mode of its own.
+        key: what replies are signed with; loaded once.
+        window: how far the clocks of VENs may be off, and for how long nonces are remembered.
+        accept: names of `pyopenadr.v2.signature.SWITCHES` that VENs may use.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        key: SigningKey,
+        *,
+        mode: SignatureMode,
+        window: timedelta = DEFAULT_WINDOW,
+        accept: Iterable[str] = (),
+        authorities: Sequence[bytes] = (),
+    ) -> None:
+        self._accept = tuple(accept)
+        if unknown := sorted(set(self._accept) - SWITCHES.keys()):
+            raise ConfigError(f"no signature switch {', '.join(unknown)}: use {', '.join(SWITCHES)}")
+        self._service = service
+        self._key = key
+        self._mode: SignatureMode = mode
+        self._window = window
+        self._authorities = tuple(authorities)
+        self._nonces = _Nonces(service)
+
+    def mode_for(self, message: wire.Message, peer: Peer) -> str:
+        """What is done about the signature of a message from there."""
+        return self._mode_of(self._sender(message, peer))
+
+    def allows_unsigned(self, ven_id: str) -> bool:
+        """Whether a VEN may do without."""
+        return self._mode_of(self._service.registration(ven_id)) != "require"
+
+    def _mode_of(self, known: Registration | None) -> str:
+        return self._mode if known is None or known.signature is None else known.signature
+
+    @staticmethod
+    def read(body: bytes, *, limits: Limits, leniency: Iterable[str]) -> Document:
+        """The document in a body, without a look at its signature.
+
+        Raises:
+            WireError: there is no message of 2.0b in it.
+        """
+        return Document(body, profile="2.0b", limits=limits, leniency=leniency)
+
+    async def open(self, document: Document, peer: Peer) -> Peer:
+        """Verify a signed message; the peer with what the signature shows of it.
+
+        Raises:
+            SignatureInvalid: it is not in order, or it was seen before.
+            StoreError: whether it was seen before can't be found out.
+        """
+        now = self._service.clock.now()
+        verified = verify(
+            document,
+            trusted=self._trust(document, peer),
+            now=now,
+            window=self._window,
+            accept=self._accept,
+        )
+        if not await self._nonces.is_new(verified):
+            raise SignatureInvalid(
+                "this message was received before: sign each message anew, also when it is sent again", rule="514"
+            )
+        shown = peer.fingerprint if peer.fingerprint is not None else verified.fingerprint
+        return msgspec.structs.replace(peer, fingerprint=shown, signed=True)
+
+    def seal(self, reply: wire.Message) -> bytes:
+        """The reply as a signed document."""
+        return sign(reply, self._key, now=self._service.clock.now(), nonce=secrets.token_hex(16))
+
+    async def forget(self) -> None:
+        """Forget the nonces that are too old to be sent again."""
+        await self._service.store.forget_claims(self._service.clock.now())
+
+    @property
+    def window_s(self) -> float:
+        """How long a nonce is remembered, in seconds."""
+        return self._window.total_seconds()
+
+    def _sender(self, message: wire.Message, peer: Peer) -> Registration | None:
+        """The VEN that a message claims to be from."""
+        application = Application(
+            ven_id=message.get("ven_id") or None,
+            registration_id=message.get("registration_id") or None,
+            ven_name=message.get("ven_name") or None,
+            fingerprint=peer.fingerprint,
+        )
+        return self._service.concerned(application)
+
+    def _trust(self, document: Document, peer: Peer) -> Trust:
+        known = self._sender(document.payload.message, peer)
+        prints = frozenset(known.fingerprints if known is not None else ())
+        if peer.fingerprint is not None:
+            prints |= {peer.fingerprint}
+        if prints:
+            return _pinned(prints)
+        shown = document.certificate
+        if not self._authorities or shown is None:
+            raise SignatureInvalid(
+                "nobody knows whose signature this should be: connect with the VEN's certificate, bind the VEN to it, "
+                "or tell the VTN which authorities issue the VENs' certificates",
+                rule="514",
+            )
+        try:
+            return Trust(authorities=self._authorities, names=names_of(shown))
+        except ConfigError as error:
+            raise SignatureInvalid(f"the certificate of the signature can't be used: {error}", rule="514") from error
+
+
+@lru_cache(maxsize=4096)
+def _pinned(fingerprints: frozenset[str]) -> Trust:
+    return Trust(fingerprints=fingerprints)
+
+
+class _Nonces:
+    """Whether a message was seen before, by any process at the same store. Those of one moment are asked together."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._waiting: list[tuple[Claim, asyncio.Future[bool]]] = []
+        self._asking: asyncio.Task[None] | None = None
+
+    async def is_new(self, verified: Verified) -> bool:
+        """Whether the signer uses this nonce for the first time.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        signer = hashlib.sha256(verified.public_key).hexdigest()
+        claim = Claim(scope=f"nonce {signer}", name=verified.nonce, expires_at=verified.expires)
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((claim, answer))
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        return await answer
+
+    async def _ask(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            try:
+                results = await self._service.store.claim([claim for claim, _ in group])
+            except BaseException as error:  # whoever waits has to hear of it, whatever it is
+                for _, answer in group:
+                    if not answer.done():
+                        answer.set_exception(StoreError(f"replays can't be recognised: {error}"))
+                if not isinstance(error, Exception):
+                    raise
+            else:
+                for (_, answer), is_new in zip(group, results, strict=True):
+                    if not answer.done():
+                        answer.set_result(is_new)
