@@ -67,7 +67,7 @@ a default for what is absent, `payload.to_dict()` everything as dicts and lists 
 
 def _question(text: str) -> tuple[str, str]:
     """The argument of a question, and what it means."""
-    found = re.fullmatch(r"\((\w+)\) (.+)", text)
+    found = re.fullmatch(r"\((\w+(?:, \w+)*)\) (.+)", text)
     if found is None:
         raise ValueError(f"a question starts with its argument in brackets, but this does not: {text!r}")
     return found[1], found[2]

@@ -59,7 +59,12 @@ async def test_a_closed_store_refuses_everything(store: Store) -> None:
 
 async def test_how_an_event_is_sent_out_comes_back(store: Store) -> None:
     dispatch = Dispatch(
-        by_target=True, opt_schedules="skip", skipped=("ven2",), answer_by=NOW + timedelta(hours=1), reported_number=2
+        by_target=True,
+        opt_schedules="skip",
+        skipped=("ven2",),
+        answer_within=timedelta(hours=2),
+        answer_by=NOW + timedelta(hours=1),
+        reported_number=2,
     )
     kept = stored_event(recipients=("ven1",), dispatch=dispatch)
     await store.save_event(kept)

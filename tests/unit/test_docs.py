@@ -191,6 +191,19 @@ async def test_the_reports_of_the_reports_page_are_delivered() -> None:
         await server.stop()
 
 
+async def test_the_programs_of_the_dispatch_page_work(capsys: pytest.CaptureFixture[str]) -> None:
+    names = run_blocks(DOCS / "howto" / "dispatch.md")
+    server: OpenADRServer = names["server"]
+    try:
+        await names["describe"](server)
+        await names["look_first"](server)
+        [event] = await server.events()
+        await names["watch"](server, event.event_id)
+    finally:
+        await server.stop()
+    assert "('ven-1', 'ven-2', 'ven-3')" in capsys.readouterr().out
+
+
 async def test_the_handlers_of_the_backends_page_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,13 +58,15 @@ class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
 
     `by_target`: its recipients were found by its target and grow with the groups and resources that it names.
     `opt_schedules` says what is done about VENs that have opted out of its time (`send`, `warn` or `skip`), and
-    `skipped` are those that do not get it for that. `answer_by` is when every VEN should have answered;
-    `reported_number` is the version of the event for which those that had not were told to the program.
+    `skipped` are those that do not get it for that. `answer_within` is how long VENs have for their answers, and
+    `answer_by` when that is over for the present version; `reported_number` is the version for which those that had
+    not answered were told to the program.
     """
 
     by_target: bool = False
     opt_schedules: str = "send"
     skipped: tuple[str, ...] = ()
+    answer_within: timedelta | None = None
     answer_by: datetime | None = None
     reported_number: int | None = None
 

@@ -118,6 +118,8 @@ class _Told(msgspec.Struct):
 class Mailbox:
     """All that concerns the delivery to one VEN.
 
+    `carried` is the last message with events that it was sent: its request ID, and the version of each event in it.
+
     It mirrors the store: changes go there first. When it is not sure what the store holds, it is `stale` and is
     refreshed before it is used again.
     """
@@ -126,6 +128,7 @@ class Mailbox:
         self.items: dict[str, Outgoing] = {}
         self.answers: dict[str, Answer] = {}
         self.stale = True
+        self.carried: tuple[str | None, dict[str, int]] | None = None
         self._sent_at: dict[str, datetime] = {}
         self._told: dict[str, _Told] = {}
         self._idle_at_revision = -1

@@ -15,7 +15,7 @@ from pyopenadr.model.time import ZERO, Duration, as_utc
 from pyopenadr.store.port import StoredEvent
 from pyopenadr.v2 import vtn as rules
 
-__all__ = ["changed_event", "check_event", "make_event", "make_request", "new_id", "recipients_of", "texts"]
+__all__ = ["changed_event", "check_event", "copied_event", "make_event", "make_request", "new_id", "texts"]
 
 
 def new_id() -> str:
@@ -84,13 +84,6 @@ def check_event(event: Event) -> None:
         raise ModelError(f"event {event.event_id!r} has a field of the wrong type: {error}") from error
 
 
-def recipients_of(event: Event, ven_ids: Iterable[str] | None) -> tuple[str, ...] | None:
-    """The VENs that the event is for: those named, else those of its target, else all (None)."""
-    if ven_ids is not None:
-        return texts("ven_ids", ven_ids)
-    return event.target.ven_ids or None
-
-
 def changed_event(stored: StoredEvent, changes: dict[str, Any], now: datetime) -> StoredEvent:
     """The next version of an event (2.0b rules 5, 20); see `OpenADRServer.change_event`."""
     old = stored.event
@@ -102,10 +95,29 @@ def changed_event(stored: StoredEvent, changes: dict[str, Any], now: datetime) -
         raise ConfigError(f"no such field of an event: {error}") from error
     check_event(wanted)
     new = rules.next_version(old, wanted, now)
-    recipients = stored.recipients
-    if new.target.ven_ids != old.target.ven_ids:
-        recipients = new.target.ven_ids or None
-    return msgspec.structs.replace(stored, event=new, recipients=recipients)
+    return msgspec.structs.replace(stored, event=new)
+
+
+def copied_event(event: Event, start: datetime, changes: dict[str, Any], now: datetime) -> Event:
+    """The same event as a new one, at another time; see `OpenADRServer.copy_event`."""
+    start = as_utc(start).replace(microsecond=0)
+    baseline = event.baseline
+    if baseline is not None:
+        baseline = msgspec.structs.replace(baseline, start=baseline.start + (start - event.start))
+    fresh = {
+        "event_id": new_id(),
+        "start": start,
+        "baseline": baseline,
+        "created_date_time": now,
+        "modification_number": 0,
+        "modification_date_time": None,
+        "modification_reason": None,
+        "cancelled": False,
+    }
+    try:
+        return msgspec.structs.replace(event, **(fresh | changes))
+    except TypeError as error:
+        raise ConfigError(f"no such field of an event: {error}") from error
 
 
 def make_request(

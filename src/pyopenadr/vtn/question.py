@@ -47,6 +47,8 @@ QUESTIONS: Mapping[str, str] = MappingProxyType(
         "on_create_opt": "(payload) A VEN states its availability, or opts in or out of an event. Return False to "
         "refuse (459). The server keeps it.",
         "on_cancel_opt": "(payload) A VEN takes a schedule back. For your own records.",
+        "on_event_unanswered": "(event_id, ven_ids) The time to answer an event is over (`answer_within`), and "
+        "these VENs have not. They are sent it again all the same. Called once for each version of an event.",
         "on_ven_online": "(ven_id) A VEN is heard of for the first time, or again.",
         "on_ven_offline": "(ven_id) A VEN has missed too many polls.",
     }

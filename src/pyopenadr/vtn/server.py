@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,24 +13,24 @@ import msgspec
 
 from pyopenadr.clock import Clock, SystemClock
 from pyopenadr.errors import ConfigError, LocalProtocolError, OpenADRError, ProtocolError
-from pyopenadr.model import Capability, DataPoint, Event, Opt, Reading, Registration, ReportRequest
+from pyopenadr.model import Capability, DataPoint, Reading, Registration, ReportRequest
 from pyopenadr.model.time import ZERO, Duration, is_positive
 from pyopenadr.store import Store, open_store
-from pyopenadr.store.port import Answer, StoredReading, StoredRequest
+from pyopenadr.store.port import StoredReading, StoredRequest
 from pyopenadr.transport.server import HttpServer
 from pyopenadr.transport.tls import ServerTls
 from pyopenadr.v2 import bridge
 from pyopenadr.v2 import vtn as rules
 from pyopenadr.v2.xml import DEFAULT_LIMITS, Limits
 from pyopenadr.vtn.app import App
+from pyopenadr.vtn.desk import DispatchRules, EventDesk, GroupDesk
 from pyopenadr.vtn.doors.conversation import Conversation
 from pyopenadr.vtn.doors.talk import Peer
 from pyopenadr.vtn.doors.v2_http import V2Door
-from pyopenadr.vtn.draft import changed_event, check_event, make_event, make_request, new_id, recipients_of
+from pyopenadr.vtn.draft import make_request, new_id
 from pyopenadr.vtn.handler import Caller
 from pyopenadr.vtn.provider import Provider
 from pyopenadr.vtn.question import QUESTIONS, Backend, Question
-from pyopenadr.vtn.schedule import in_force
 from pyopenadr.vtn.security import SignatureMode, check_signature_mode, signatures_of
 from pyopenadr.vtn.service import Service
 from pyopenadr.vtn.watch import Watch, keep_on
@@ -53,7 +53,7 @@ DEFAULT_LENIENCY: tuple[str, ...] = (
 """The deviations that a VTN accepts unless told otherwise: those that leave no doubt about what is meant."""
 
 
-class OpenADRServer:
+class OpenADRServer(EventDesk, GroupDesk):
     """A VTN. It does what the protocol asks; you connect the data.
 
     Without anything configured it serves on loopback, keeps its data in memory and accepts every VEN: a laboratory.
@@ -72,6 +72,11 @@ class OpenADRServer:
         clock: where the time comes from.
         leniency: which deviations of VENs are accepted, see `pyopenadr.v2.leniency`.
         limits: how large a message may be.
+        opt_schedules: what is done about VENs that have opted out of the time of an event by a schedule: `send` it all
+            the same, `warn` in the log as well, or `skip` them; `add_event` may say otherwise.
+        overlap: what is done about an event that overlaps with another of its market context at the same VENs: `allow`
+            it, `warn` in the log, or `refuse` it; `add_event` may say otherwise.
+        answer_within: how long VENs have to answer an event until `on_event_unanswered` is called; None for ever.
         tls: serve HTTPS, and ask every VEN for a certificate; a VEN is bound to the one that it registers with.
         insecure: serve plain HTTP on an address that others can reach; without it only loopback is allowed.
         signature: what to do about XML signatures: "off" does not look at them, "accept" verifies those that are
@@ -99,6 +104,7 @@ class OpenADRServer:
     on_update_report = Question()
     on_create_opt = Question()
     on_cancel_opt = Question()
+    on_event_unanswered = Question()
     on_ven_online = Question()
     on_ven_offline = Question()
 
@@ -117,6 +123,9 @@ class OpenADRServer:
         clock: Clock | None = None,
         leniency: Iterable[str] = DEFAULT_LENIENCY,
         limits: Limits = DEFAULT_LIMITS,
+        opt_schedules: str = "send",
+        overlap: str = "warn",
+        answer_within: timedelta | None = None,
         tls: ServerTls | None = None,
         insecure: bool = False,
         signature: SignatureMode = "off",
@@ -131,6 +140,7 @@ class OpenADRServer:
             raise ConfigError(f"port must be 0 to 65535, not {port}")
         if misses < 1:
             raise ConfigError(f"misses must be 1 or more, not {misses}")
+        self._rules = DispatchRules(opt_schedules, overlap, answer_within)
         _check_times(
             poll_frequency=poll_frequency,
             resend_after=resend_after,
@@ -222,6 +232,8 @@ class OpenADRServer:
             raise
         self._spawn(keep_on(self._watch.look, self.clock, self._watch.step_s, "watching the VENs"))
         self._spawn(keep_on(self._service.close_events, self.clock, 10.0, "putting away events that are over"))
+        self._spawn(keep_on(self._service.save_traces, self.clock, 1.0, "keeping what has happened to events"))
+        self._spawn(keep_on(self._look_for_silence, self.clock, 1.0, "looking for VENs that have not answered"))
         self._spawn(keep_on(self._provider.deliver_due, self.clock, 1.0, "delivering reports of the VTN"))
         if self._signatures is not None:
             pause_s = self._signatures.window_s
@@ -334,91 +346,10 @@ class OpenADRServer:
         await self.start()
         await self._service.amend(ven_id, signature=mode)
 
-    async def opts(self, ven_id: str) -> list[Opt]:
-        """What a VEN has said by EiOpt: its schedules in force (2.0b rule 203), and its word on events."""
-        await self.start()
-        return in_force(await self._service.store.list_opts(ven_id))
-
     async def _started_with(self, ven_id: str) -> None:
         await self.start()
         if not self._service.is_registered(ven_id):
             raise LocalProtocolError(f"VEN {ven_id!r} is not registered", code="463")
-
-    # --- events -----------------------------------------------------------------------------------------------------
-
-    async def add_event(
-        self,
-        event: Event | None = None,
-        *,
-        ven_ids: Iterable[str] | None = None,
-        start: datetime | None = None,
-        intervals: Sequence[tuple[Duration, float]] = (),
-        signal_name: str = "SIMPLE",
-        signal_type: str = "level",
-        **fields: Any,
-    ) -> Event:
-        """Publish an event.
-
-        Give a whole `Event`, or `start` and `intervals` (pairs of duration and value) for one signal, and any other
-        field of `Event` by name (`market_context`, `priority`, `ramp_up`, …). It is for the VENs in `ven_ids`, else
-        for those that its target names, else for every VEN, also those that come later.
-
-        Returns:
-            The event as published.
-
-        Raises:
-            ModelError: the event is not legal; the error names the rule.
-            LocalProtocolError: there is an event with that event_id.
-        """
-        await self.start()
-        if event is None:
-            event = make_event(start, intervals, signal_name, signal_type, fields, self._second())
-        elif start is not None or intervals or fields:
-            raise ConfigError("give a whole Event, or start and intervals, not both")
-        check_event(event)
-        await self._service.add_event(event, recipients_of(event, ven_ids))
-        return event
-
-    def _second(self) -> datetime:
-        """The present time as it is sent: whole seconds."""
-        return self.clock.now().replace(microsecond=0)
-
-    async def change_event(self, event_id: str, **changes: Any) -> Event:
-        """Publish a new version of an event: any field of `Event` by name (2.0b rules 5, 20).
-
-        Returns:
-            The new version; the old one if nothing differs.
-
-        Raises:
-            LocalProtocolError: there is no such event, it is cancelled or over, or the change concerns the past.
-            ModelError: the event would not be legal; the error names the rule.
-        """
-        await self.start()
-        return await self._service.change_event(event_id, lambda stored: changed_event(stored, changes, self._second()))
-
-    async def cancel_event(self, event_id: str) -> Event:
-        """Cancel an event; each VEN is told until it has acknowledged (2.0b rules 10, 52). Safe to repeat.
-
-        Raises:
-            LocalProtocolError: there is no such event.
-        """
-        await self.start()
-        return await self._service.change_event(
-            event_id,
-            lambda stored: msgspec.structs.replace(stored, event=rules.cancelled(stored.event, self._second())),
-        )
-
-    async def events(self, *, include_closed: bool = False) -> list[Event]:
-        """The events that are open, or all there ever were."""
-        await self.start()
-        if not include_closed:
-            return [stored.event for stored in self._service.open_events]
-        return [stored.event for stored in await self._service.store.list_events(include_closed=True)]
-
-    async def answers(self, event_id: str | None = None, *, ven_id: str | None = None) -> list[Answer]:
-        """What VENs last said about events."""
-        await self.start()
-        return await self._service.store.list_answers(event_id=event_id, ven_id=ven_id)
 
     # --- reports ----------------------------------------------------------------------------------------------------
 

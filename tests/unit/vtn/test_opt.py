@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from pyopenadr.model import Opt, OptType, Span, Target
+from pyopenadr.model.schedule import in_force
 from pyopenadr.store import Store
 from pyopenadr.v2 import wire
-from pyopenadr.vtn.schedule import in_force
 from tests.unit.vtn.sample import HOUR, NOW, Ven, again, event, event_response, running, server
 
 SECOND = NOW.replace(microsecond=0)

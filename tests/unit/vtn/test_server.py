@@ -154,7 +154,7 @@ async def test_an_idle_poll_asks_neither_the_store_nor_the_user() -> None:
         await vtn.add_event(event())
         await ven.answer(await ven.poll(wire.OadrDistributeEvent))
         assert await ven.is_idle()
-        await asyncio.sleep(0)
+        await clock_of(vtn).advance(timedelta(seconds=1))  # what has happened to the event is kept
         before = list(store.calls)
         for _ in range(100):
             assert await ven.is_idle()

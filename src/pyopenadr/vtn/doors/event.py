@@ -62,12 +62,13 @@ class EventTalk(Talk):
         now = self.service.clock.now().replace(microsecond=0)
         ordered = rules.in_order(events, now)[:limit]
         ven_id = ven.registration.ven_id
-        await self.service.note_told(ven_id, ordered)
+        own_id = self.service.new_id()
+        await self.service.note_told(ven_id, ordered, own_id)
         lowered = bridge.lower_events(
-            ordered,
+            await self.service.addressed(ven_id, ordered),
             now=now,
             vtn_id=self.vtn_id,
-            request_id=self.service.new_id(),
+            request_id=own_id,
             ven_id=ven_id,
             response=faults.response(request_id),
             profile=profile,
@@ -126,7 +127,7 @@ class EventTalk(Talk):
             else:
                 failed.append((response.event_id, code))
         answer = await self.ask("on_created_event", message)
-        await self.service.answer_events(ven_id, good)
+        await self.service.answer_events(ven_id, good, next((r.request_id for r in responses), None))
         for each in good:
             what = (ven_id, each.opt_type, each.event_id, each.modification_number, each.response_code)
             log.info("VEN %s answers %s to event %s, version %d (%s)", *what)
@@ -147,6 +148,8 @@ class EventTalk(Talk):
         event = None
         if opt.event_id is not None:
             event = (await self._known_events(message.ven_id, [opt.event_id])).get(opt.event_id)
+            if event is not None:
+                [event] = await self.service.addressed(message.ven_id, [event])
         await self.service.create_opt(opt, event)
         if isinstance(answer, wire.Message):
             return answer

@@ -4,12 +4,12 @@ The service keeps in memory what every poll needs (who is registered, which even
 in the store what must not be lost. A change is committed to the store first and taken into memory then.
 """
 
-from pyopenadr.vtn.service.event import EventService
+from pyopenadr.vtn.service.dispatch import DispatchService
 from pyopenadr.vtn.service.party import Application
 from pyopenadr.vtn.service.report import ReportService
 
 __all__ = ["Application", "Service"]
 
 
-class Service(EventService, ReportService):
+class Service(DispatchService, ReportService):
     """The use cases of one VTN: VENs and their mailboxes, events with answers and opts, reports both ways."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,14 +14,14 @@ from pyopenadr.errors import LocalProtocolError, RemoteProtocolError
 from pyopenadr.model import Event, Opt, Target
 from pyopenadr.model.event import is_listed
 from pyopenadr.model.time import Duration
-from pyopenadr.store.port import Answer, Outgoing, Store, StoredEvent
+from pyopenadr.store.port import Answer, Outgoing, Step, Store, StoredEvent, Trace
 from pyopenadr.vtn.delivery import Item, RegisterReports, Ven
-from pyopenadr.vtn.service.party import PartyService
+from pyopenadr.vtn.service.group import GroupService
 
 __all__ = ["EventService"]
 
 
-class EventService(PartyService):
+class EventService(GroupService):
     """Events, the answers to them, and opts."""
 
     def __init__(
@@ -36,6 +36,8 @@ class EventService(PartyService):
         super().__init__(store, clock, new_id=new_id, poll_frequency=poll_frequency, resend_after=resend_after)
         self._events: dict[str, StoredEvent] = {}
         self._recipients: dict[str, frozenset[str]] = {}
+        self._skipped: dict[str, frozenset[str]] = {}
+        self._traces: list[Trace] = []
         self._revision = 0
         self._event_lock = asyncio.Lock()
 
@@ -43,20 +45,26 @@ class EventService(PartyService):
         await super().start()
         self._events.clear()
         self._recipients.clear()
+        self._skipped.clear()
         for stored in await self.store.list_events():
             self._take(stored)
 
     async def stop(self) -> None:
         async with self._event_lock:  # what is under way is finished
-            await super().stop()
+            try:
+                await self.save_traces()
+            finally:
+                await super().stop()
 
     def _take(self, stored: StoredEvent) -> None:
         event_id = stored.event.event_id
         self._recipients.pop(event_id, None)
+        self._skipped.pop(event_id, None)
         if stored.closed:
             self._events.pop(event_id, None)
         else:
             self._events[event_id] = stored
+            self._skipped[event_id] = frozenset(stored.dispatch.skipped)
             if stored.recipients is not None:
                 self._recipients[event_id] = frozenset(stored.recipients)
         self._revision += 1
@@ -68,20 +76,24 @@ class EventService(PartyService):
         """The events that are not over yet, in the order in which they were made."""
         return list(self._events.values())
 
-    async def add_event(self, event: Event, recipients: tuple[str, ...] | None) -> None:
+    def is_open(self, event_id: str) -> bool:
+        """Whether there is an event with that ID that is not over yet."""
+        return event_id in self._events
+
+    async def add_event(self, stored: StoredEvent) -> None:
         """Publish an event.
 
         Raises:
             LocalProtocolError: there is or was one with its ID.
         """
-        await _to_the_end(self._add_event(event, recipients))
+        await _to_the_end(self._add_event(stored))
 
-    async def _add_event(self, event: Event, recipients: tuple[str, ...] | None) -> None:
+    async def _add_event(self, stored: StoredEvent) -> None:
         async with self._event_lock:
-            event_id = event.event_id
+            event_id = stored.event.event_id
             if event_id in self._events or await self.store.load_event(event_id) is not None:
                 raise LocalProtocolError(f"there is an event {event_id!r} already: change it with change_event")
-            await self._save(StoredEvent(event=event, recipients=recipients))
+            await self._save(stored)
 
     async def change_event(self, event_id: str, change: Callable[[StoredEvent], StoredEvent]) -> Event:
         """Publish what `change` makes of an open event. Returns its new version.
@@ -97,7 +109,7 @@ class EventService(PartyService):
             old = self._events.get(event_id)
             if old is None:
                 raise LocalProtocolError(f"there is no open event {event_id!r}", code="452")
-            new = change(old)
+            new = await self._readdress(old, change(old))
             if _narrows(old.recipients, new.recipients):
                 raise LocalProtocolError(
                     f"event {event_id!r} was published to more VENs than that: they would take it for cancelled "
@@ -106,6 +118,10 @@ class EventService(PartyService):
             if new != old:
                 await self._save(new)
             return new.event
+
+    async def _readdress(self, old: StoredEvent, new: StoredEvent) -> StoredEvent:
+        """The new version of an event with whom it is for, where that has changed."""
+        return new
 
     async def _save(self, stored: StoredEvent) -> None:
         await self.store.save_event(stored)
@@ -137,28 +153,85 @@ class EventService(PartyService):
         return all(
             ven_id in settled or ven.mailbox.is_done(event)
             for ven_id, ven in self._vens.items()
-            if ven.is_registered and not ven.registration.report_only and _is_for(stored, ven_id)
+            if ven.is_registered and not ven.registration.report_only and self.is_for(stored, ven_id)
         )
 
     # --- delivering -------------------------------------------------------------------------------------------------
 
     def events_of(self, ven_id: str) -> list[Event]:
         """The open events that are for a VEN."""
-        return [
-            stored.event
-            for event_id, stored in self._events.items()
-            if stored.recipients is None or ven_id in self._recipients[event_id]
-        ]
+        return [stored.event for stored in self._events.values() if self.is_for(stored, ven_id)]
+
+    def is_for(self, stored: StoredEvent, ven_id: str) -> bool:
+        """Whether an open event is for the VEN."""
+        if stored.recipients is None:
+            return ven_id not in self._skipped[stored.event.event_id]
+        return ven_id in self._recipients[stored.event.event_id]
+
+    async def addressed(self, ven_id: str, events: Iterable[Event]) -> list[Event]:
+        """The events with their targets as this VEN is to be told them.
+
+        Where a target was resolved here, it names the VEN or its resources that were found by it, and nobody else.
+        """
+        told = []
+        for event in events:
+            stored = self._events.get(event.event_id)
+            if stored is not None and stored.dispatch.by_target and not event.target.is_empty:
+                selection = await self.selection(ven_id, event.target)
+                target = selection.target if selection is not None else Target(ven_ids=(ven_id,))
+                event = msgspec.structs.replace(event, target=target)
+            told.append(event)
+        return told
 
     async def listed_events(self, ven_id: str, events: Sequence[Event]) -> list[Event]:
         """Those of a VEN's events that it is told of now (2.0b rule 50), in no particular order."""
         async with self.changing(ven_id) as mailbox:
             return mailbox.listed(events, self.clock.now())
 
-    async def note_told(self, ven_id: str, events: Iterable[Event]) -> None:
-        """These events have been put into a reply to the VEN."""
+    async def note_told(self, ven_id: str, events: Sequence[Event], request_id: str | None = None) -> None:
+        """These events have been put into a message to the VEN; `request_id` is that of the message."""
+        now = self.clock.now()
         async with self.changing(ven_id) as mailbox:
-            mailbox.note_told(events, self.clock.now())
+            mailbox.note_told(events, now)
+            mailbox.carried = (request_id, {event.event_id: event.modification_number for event in events})
+        self._note(Step.SENT, ven_id, mailbox.carried[1], request_id)
+
+    def note_received(self, ven_id: str, request_id: str, *, answered: Collection[str] = ()) -> None:
+        """The VEN has certainly got its last message with events, if it has that request ID.
+
+        So it has received those events in it that it has not `answered`.
+        """
+        mailbox = self._vens[ven_id].mailbox
+        if mailbox.carried is not None and mailbox.carried[0] == request_id:
+            left = {i: version for i, version in mailbox.carried[1].items() if i not in answered}
+            mailbox.carried = None
+            self._note(Step.RECEIVED, ven_id, left, request_id)
+
+    def _note(self, step: Step, ven_id: str, versions: Mapping[str, int], request_id: str | None) -> None:
+        now = self.clock.now()
+        self._traces += [
+            Trace(
+                event_id=event_id,
+                ven_id=ven_id,
+                at=now,
+                step=step,
+                modification_number=modification_number,
+                request_id=request_id,
+            )
+            for event_id, modification_number in versions.items()
+            if event_id in self._events
+        ]
+
+    async def save_traces(self) -> None:
+        """Keep what has happened since the last time, in one go. What can't be kept now is kept later."""
+        traces, self._traces = self._traces, []
+        if not traces:
+            return
+        try:
+            await self.store.save_traces(traces)
+        except BaseException:  # also cancelled: whatever stopped it, they are not lost
+            self._traces = [*traces, *self._traces]
+            raise
 
     def is_idle(self, ven_id: str) -> bool:
         """Whether it is known without asking anybody that the VEN is registered and nothing waits for it."""
@@ -204,8 +277,11 @@ class EventService(PartyService):
 
     # --- answers and opts -------------------------------------------------------------------------------------------
 
-    async def answer_events(self, ven_id: str, answers: Sequence[Answer]) -> None:
-        """Keep what a VEN says of its events, except where it has said it by oadrCreateOpt before (rule 206)."""
+    async def answer_events(self, ven_id: str, answers: Sequence[Answer], request_id: str | None = None) -> None:
+        """Keep what a VEN says of its events, except where it has said it by oadrCreateOpt before (rule 206).
+
+        `request_id` is that of the message which the VEN answers.
+        """
         async with self.changing(ven_id) as mailbox:
             kept = []
             for answer in answers:
@@ -216,6 +292,9 @@ class EventService(PartyService):
             if kept:
                 await self.store.save_answers(kept)
                 mailbox.note_answers(kept)
+        if request_id:
+            self.note_received(ven_id, request_id, answered=[answer.event_id for answer in answers])
+        self._traces += [_trace(answer, Step.ANSWERED, request_id=request_id) for answer in answers]
 
     async def create_opt(self, opt: Opt, event: Event | None) -> None:
         """Keep an opt; if it qualifies `event`, it is the VEN's answer from now on (2.0b rule 206).
@@ -247,6 +326,20 @@ class EventService(PartyService):
         async with self.changing(opt.ven_id) as mailbox:
             await self.store.save_opt(opt, answers=answers)
             mailbox.note_answers(answers)
+        if event is not None:
+            self._traces.append(
+                Trace(
+                    event_id=event.event_id,
+                    ven_id=opt.ven_id,
+                    at=self.clock.now(),
+                    step=Step.OPTED,
+                    modification_number=event.modification_number,
+                    opt_type=opt.opt_type,
+                    response_code="200",
+                    response_description=opt.opt_reason,
+                    resource_ids=opt.target.resource_ids,
+                )
+            )
 
     async def cancel_opt(self, ven_id: str, opt_id: str) -> None:
         """Forget the VEN's schedules with that ID (2.0b rules 204, 208).
@@ -263,8 +356,18 @@ class EventService(PartyService):
             raise RemoteProtocolError(f"there is no opt {opt_id!r} of this VEN", code="452", rule="208")
 
 
-def _is_for(stored: StoredEvent, ven_id: str) -> bool:
-    return stored.recipients is None or ven_id in stored.recipients
+def _trace(answer: Answer, step: Step, *, request_id: str | None) -> Trace:
+    return Trace(
+        event_id=answer.event_id,
+        ven_id=answer.ven_id,
+        at=answer.answered_at,
+        step=step,
+        modification_number=answer.modification_number,
+        request_id=request_id,
+        opt_type=answer.opt_type,
+        response_code=answer.response_code,
+        response_description=answer.response_description,
+    )
 
 
 def _narrows(old: tuple[str, ...] | None, new: tuple[str, ...] | None) -> bool:
