@@ -12,6 +12,7 @@
     ├── PeerRefused             the peer answered with an error code
     ├── TransportError          the peer could not be reached, or the connection failed
     ├── StoreError              the store could not keep or find something
+    │   └── StoreUnavailable    it can't be reached now; the same may work later
     └── ConfigError             a setting is wrong
 
 Each message says what was wrong, where, and what to do about it.
@@ -31,6 +32,7 @@ __all__ = [
     "SchemaMismatch",
     "SignatureInvalid",
     "StoreError",
+    "StoreUnavailable",
     "TransportError",
     "WireError",
 ]
@@ -161,6 +163,10 @@ class TransportError(OpenADRError):
 
 class StoreError(OpenADRError):
     """The store could not keep or find something."""
+
+
+class StoreUnavailable(StoreError):
+    """The store can't be reached now. Nothing is wrong with what was asked: the same may work later."""
 
 
 class ConfigError(OpenADRError, ValueError):

@@ -9,11 +9,11 @@ import pytest
 
 from pyopenadr.store import Store, open_store
 
-KINDS = ("memory", "sqlite file", "sqlite memory", "aiosqlite")
+KINDS = ("memory", "sqlite file", "sqlite memory", "aiosqlite", "postgresql")
 
 
 def url_of(kind: str, folder: Path) -> str | None:
-    """The address of a store of that kind. `aiosqlite` stands for every engine behind an asyncio driver."""
+    """The address of a store of that kind."""
     return {
         "memory": None,
         "sqlite file": f"sqlite:///{folder}/a store.db",
@@ -23,8 +23,15 @@ def url_of(kind: str, folder: Path) -> str | None:
 
 
 @pytest.fixture(params=KINDS)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    made = open_store(url_of(request.param, tmp_path))
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return url_of(request.param, tmp_path)
+
+
+@pytest.fixture
+async def store(url: str | None) -> AsyncIterator[Store]:
+    made = open_store(url)
     await made.open()
     yield made
     await made.close()

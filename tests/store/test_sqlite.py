@@ -436,7 +436,7 @@ def test_other_addresses_are_refused_with_a_hint(url: str) -> None:
 
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "asyncpg" else object())
-    with pytest.raises(ConfigError, match="pip install asyncpg"):
+    with pytest.raises(ConfigError, match=r"pip install 'pyopenadr\[postgres\]'"):
         open_store("postgresql://user:secret@host/db")
 
 

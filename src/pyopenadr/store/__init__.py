@@ -30,7 +30,7 @@ def open_store(
     - None: in memory, gone when the process ends.
     - `sqlite:///openadr.db` or `sqlite:////var/lib/openadr.db`: a file, relative or absolute; made if missing.
     - `sqlite://`: SQLite in memory, for tests.
-    - `postgresql://user:password@host/database`: PostgreSQL, with the package asyncpg. Not tested yet.
+    - `postgresql://user:password@host/database`: PostgreSQL, for several workers; needs `pyopenadr[postgres]`.
 
     `migrate` says whether `open()` may change the schema: by default in SQLite, not in PostgreSQL. For SQLite,
     `synchronous` is FULL to survive a power cut with everything that was acknowledged; NORMAL may lose the last
@@ -50,7 +50,8 @@ def open_store(
         )
     missing = [name for name in ("sqlalchemy", "alembic", *_DRIVERS[scheme]) if not importlib.util.find_spec(name)]
     if missing:
-        wanted = "asyncpg" if missing == ["asyncpg"] else " ".join(["'pyopenadr[vtn]'", *_DRIVERS[scheme]])
+        extra = "postgres" if scheme.startswith("postgresql") else "vtn"
+        wanted = f"'pyopenadr[{extra}]'"
         raise ConfigError(f"a store at {scheme}:// needs more packages: pip install {wanted}")
     # Late: SQLAlchemy takes a third of a second to import, which those without a database need not spend.
     from pyopenadr.store.sql import SqlStore

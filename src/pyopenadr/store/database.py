@@ -2,11 +2,8 @@
 
 Units of work are plain functions of a SQLAlchemy `Connection`. For SQLite they run in threads of this module, one for
 writing and a few for reading: a thread is entered once for a unit of work, where an asyncio driver enters one for
-every step of every statement, which costs four times as much and takes it from the event loop. Other engines run the
-same functions over an asyncio driver.
-
-PostgreSQL (asyncpg) runs the same statements on the same code as the SQLite of `sqlite+aiosqlite`, which the tests
-cover; PostgreSQL itself has not been tested yet.
+every step of every statement, which costs four times as much and takes it from the event loop. PostgreSQL runs the
+same functions over its asyncio driver, asyncpg.
 """
 
 from __future__ import annotations
@@ -15,18 +12,29 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from pyopenadr.errors import StoreError
+from pyopenadr.errors import StoreError, StoreUnavailable
 
-__all__ = ["DATABASE_ERRORS", "AsyncioDatabase", "Database", "ThreadDatabase", "connect", "store_error"]
+__all__ = [
+    "DATABASE_ERRORS",
+    "AsyncioDatabase",
+    "Database",
+    "ThreadDatabase",
+    "connect",
+    "connect_asyncpg",
+    "is_conflict",
+    "store_error",
+]
 
 T = TypeVar("T")
 
@@ -34,6 +42,9 @@ DATABASE_ERRORS = (SQLAlchemyError, sqlite3.Error, OSError, UnicodeError, Overfl
 """What the database, its driver and the way to it raise; `store_error` makes sense of each."""
 
 _READERS = 4
+_CONNECT_TIMEOUT_S = 10.0
+_COMMAND_TIMEOUT_S = 60.0
+"""How long PostgreSQL may take to let us in, and for one statement."""
 
 _HINTS = (
     ("unable to open database file", "check that the folder exists and that this user may write in it"),
@@ -49,6 +60,9 @@ _HINTS = (
     ("unique constraint failed: ven.registration_id", "give each VEN a registration_id of its own"),
     ("foreign key", "the VEN it belongs to is gone"),
     ("surrogates not allowed", "the text holds half a character: use well-formed Unicode"),
+    ("password authentication", "check the user and the password in the address"),
+    ("does not exist", "make the database first, for example by: createdb NAME"),
+    ("no such file", "check that the database server runs and that the address is right"),
     ("connect", "check that the database server runs and that the address is right"),
 )
 
@@ -62,9 +76,31 @@ def store_error(error: BaseException, where: str) -> StoreError:
         folder = Path(where).parent
         if not folder.is_dir():
             hint = f"the folder {folder} does not exist: create it"
-    result = StoreError(f"database {where}: {reason}; {hint}")
+    if _is_away(error, cause):
+        result: StoreError = StoreUnavailable(f"database {where} can't be reached: {reason}; {hint}")
+    else:
+        result = StoreError(f"database {where}: {reason}; {hint}")
     result.__cause__ = error
     return result
+
+
+def _is_away(error: BaseException, cause: BaseException) -> bool:
+    """Whether the database, and not what was asked of it, is at fault."""
+    if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        return True
+    state = _state(cause)
+    # Connection exception, too many connections, and the server shutting down or starting up.
+    return isinstance(cause, OSError) or state.startswith(("08", "57P")) or state == "53300"
+
+
+def _state(error: BaseException | None) -> str:
+    """PostgreSQL's code for an error; nothing for the errors of others."""
+    return str(getattr(error, "sqlstate", None) or "")
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether two transactions were in each other's way, so that the same may work at once."""
+    return isinstance(error, DBAPIError) and _state(error.orig) in ("40P01", "40001")
 
 
 class Database(Protocol):
@@ -102,6 +138,25 @@ def connect(url: URL, *, synchronous: str, busy_timeout_s: float) -> Database:
         "synchronous": synchronous,
     }
     return ThreadDatabase(url, settings) if url.drivername == "sqlite" else AsyncioDatabase(url, settings)
+
+
+async def connect_asyncpg(url: URL) -> Any:
+    """A new connection of asyncpg's own to PostgreSQL.
+
+    Raises:
+        OSError: there is none to be had; also where the server answers and refuses.
+    """
+    import asyncpg  # late: only those with PostgreSQL have it
+
+    try:
+        return await asyncpg.connect(
+            url.set(drivername="postgresql").render_as_string(hide_password=False),
+            timeout=_CONNECT_TIMEOUT_S,
+            command_timeout=_COMMAND_TIMEOUT_S,
+            server_settings={"application_name": "pyopenadr", "jit": "off"},
+        )
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise ConnectionError(str(error)) from error
 
 
 def _set_up(engine: Engine, settings: dict[str, str], begin: str | None) -> None:
@@ -194,8 +249,9 @@ class AsyncioDatabase:
     """A database behind an asyncio driver: PostgreSQL with asyncpg, or SQLite with aiosqlite in a file."""
 
     def __init__(self, url: URL, settings: dict[str, str]) -> None:
-        self._writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
-        self._reader = create_async_engine(url, pool_size=_READERS, max_overflow=0, pool_pre_ping=True)
+        creator = {"async_creator": partial(connect_asyncpg, url)} if url.drivername == "postgresql+asyncpg" else {}
+        self._writer = create_async_engine(url, pool_size=1, max_overflow=0, **creator)
+        self._reader = create_async_engine(url, pool_size=_READERS, max_overflow=0, **creator)
         self._running: set[asyncio.Task[Any]] = set()
         self.dialect = self._writer.dialect.name
         self.where = url.render_as_string(hide_password=True)

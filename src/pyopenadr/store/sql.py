@@ -1,4 +1,4 @@
-"""A store in an SQL database: SQLite, or PostgreSQL (not tested yet, see `pyopenadr.store.database`)."""
+"""A store in an SQL database: SQLite, or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pyopenadr.store.database import DATABASE_ERRORS, Database, connect, store_e
 from pyopenadr.store.door_sql import SqlDoor
 from pyopenadr.store.feed import Feed
 from pyopenadr.store.port import Answer, Outgoing, Source, StoredEvent, StoredReading, StoredRequest
+from pyopenadr.store.reading import save_readings
 from pyopenadr.store.row import Found, Row
 from pyopenadr.store.sql_dispatch import SqlDispatch
 from pyopenadr.store.writer import Writer
@@ -63,7 +64,6 @@ class SqlStore(SqlDispatch, SqlDoor):
         self._database: Database | None = None
         self._writer: Writer | None = None
         self._lifecycle = asyncio.Lock()
-        self._save_reading = statement.upsert(self._url.get_backend_name(), table.reading)
 
     async def open(self) -> None:
         async with self._lifecycle:
@@ -370,7 +370,7 @@ class SqlStore(SqlDispatch, SqlDoor):
         rows = [row.reading_to_row(stored) for stored in readings]
         writer = self._open_writer()
         if rows:
-            await writer.run_many(self._save_reading, rows)
+            await writer.run_many(save_readings, rows)
 
     async def list_readings(
         self,

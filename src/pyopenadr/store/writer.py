@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from pyopenadr.errors import StoreError
-from pyopenadr.store.database import DATABASE_ERRORS, Database, store_error
+from pyopenadr.store.database import DATABASE_ERRORS, Database, is_conflict, store_error
 from pyopenadr.store.feed import Feed
 from pyopenadr.store.row import Row
 
@@ -25,12 +25,15 @@ __all__ = ["Writer"]
 
 T = TypeVar("T")
 
+_TRIES = 5
+"""How often a transaction is run that another worker's is in the way of."""
+
 
 @dataclass(frozen=True)
 class _Bulk:
-    """One statement for many rows. Neighbours in the queue with the same statement run as one."""
+    """What is done with many rows at once. Neighbours in the queue with the same `perform` run as one."""
 
-    statement: Executable
+    perform: Callable[[Connection, Sequence[Row]], None]
     rows: Sequence[Row]
 
 
@@ -84,9 +87,14 @@ class Writer:
         """
         return cast("T", await self._enqueue(work, concerns))
 
-    async def run_many(self, statement: Executable, rows: Sequence[Row]) -> None:
-        """Run `statement` for each row; returns when that is committed."""
-        await self._enqueue(_Bulk(statement, rows), ())
+    async def run_many(
+        self,
+        perform: Callable[[Connection, Sequence[Row]], None],
+        rows: Sequence[Row],
+        concerns: Sequence[str | None] = (),
+    ) -> None:
+        """Have `perform` called with these rows, and perhaps those of others; returns when that is committed."""
+        await self._enqueue(_Bulk(perform, rows), concerns)
 
     async def _enqueue(self, work: Callable[[Connection], Any] | _Bulk, concerns: Sequence[str | None]) -> Any:
         if self._closing or self._task is None or self._task.done():
@@ -114,7 +122,7 @@ class Writer:
 
     async def _write(self, group: Sequence[_Unit]) -> None:
         try:
-            outcomes = await self._database.write(lambda connection: _perform(connection, group))
+            outcomes = await self._transact(group)
         except _RunAlone:
             for unit in group:
                 await self._write([unit])
@@ -130,6 +138,15 @@ class Writer:
                     self._fail(unit, outcome.error)
                 elif not unit.outcome.done():
                     unit.outcome.set_result(outcome)
+
+    async def _transact(self, group: Sequence[_Unit]) -> list[Any]:
+        for _ in range(_TRIES - 1):
+            try:
+                return await self._database.write(lambda connection: _perform(connection, group))
+            except DATABASE_ERRORS as error:
+                if not is_conflict(error):
+                    raise
+        return await self._database.write(lambda connection: _perform(connection, group))
 
     def _fail(self, unit: _Unit, error: Exception) -> None:
         if unit.outcome.done():
@@ -150,6 +167,14 @@ def _perform(connection: Connection, group: Sequence[_Unit]) -> list[Any]:
     if len(group) == 1:
         return [_do(connection, group[0].work)]
     outcomes: list[Any] = []
+    if connection.dialect.name == "postgresql":
+        # There a SAVEPOINT costs two round trips for each unit, and failures are rare.
+        for work, count in _batches(group):
+            try:
+                outcomes += [_do(connection, work)] * count
+            except Exception as error:  # whatever it is, the transaction is spoilt
+                raise _RunAlone from error
+        return outcomes
     for work, count in _batches(group):
         try:
             with connection.begin_nested():
@@ -169,7 +194,7 @@ def _perform(connection: Connection, group: Sequence[_Unit]) -> list[Any]:
 
 def _do(connection: Connection, work: Callable[[Connection], Any] | _Bulk) -> Any:
     if isinstance(work, _Bulk):
-        connection.execute(work.statement, work.rows)
+        work.perform(connection, work.rows)
         return None
     return work(connection)
 
@@ -181,8 +206,8 @@ def _batches(group: Sequence[_Unit]) -> Iterator[tuple[Callable[[Connection], An
     count = 0
     for unit in group:
         work = unit.work
-        if bulk is not None and not (isinstance(work, _Bulk) and work.statement is bulk.statement):
-            yield _Bulk(bulk.statement, rows), count
+        if bulk is not None and not (isinstance(work, _Bulk) and work.perform is bulk.perform):
+            yield _Bulk(bulk.perform, rows), count
             bulk, rows, count = None, [], 0
         if isinstance(work, _Bulk):
             bulk = work
@@ -191,4 +216,4 @@ def _batches(group: Sequence[_Unit]) -> Iterator[tuple[Callable[[Connection], An
         else:
             yield work, 1
     if bulk is not None:
-        yield _Bulk(bulk.statement, rows), count
+        yield _Bulk(bulk.perform, rows), count
