@@ -6,5 +6,16 @@ from pyopenadr.ven.event import EventReply
 from pyopenadr.ven.execution import EndReason, TimedInterval
 from pyopenadr.ven.handler import HandlerFailed
 from pyopenadr.ven.manual import Exchange
+from pyopenadr.ven.source import RECORDED, Feed
 
-__all__ = ["EndReason", "EventReply", "Exchange", "HandlerFailed", "OpenADRClient", "TimedInterval", "data_point"]
+__all__ = [
+    "RECORDED",
+    "EndReason",
+    "EventReply",
+    "Exchange",
+    "Feed",
+    "HandlerFailed",
+    "OpenADRClient",
+    "TimedInterval",
+    "data_point",
+]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pyopenadr.clock import Clock, SystemClock
 from pyopenadr.model import OptType, Signal, Span
+from pyopenadr.model.report import DEFAULT_HISTORY
 from pyopenadr.model.timeline import Step, in_force, timeline
 from pyopenadr.transport.http import HttpTransport
 from pyopenadr.transport.port import Transport
@@ -110,6 +111,8 @@ class OpenADRClient(ManualMode):
         register_again_after: timedelta | float = 60.0,
         keep_unsent: timedelta | float = timedelta(days=7),
         most_unsent: int = 100_000,
+        keep_history: timedelta | float = DEFAULT_HISTORY,
+        most_history: int = 100_000,
         market_contexts: Iterable[str] | None = None,
         group_ids: Iterable[str] = (),
         group_names: Iterable[str] = (),
@@ -151,6 +154,8 @@ class OpenADRClient(ManualMode):
             register_again_after: how long to wait before registering anew when the VTN has ended the registration.
             keep_unsent, most_unsent: how long (seconds, if a number) and how many readings are kept for a VTN that does
                 not take them; the oldest are given up first.
+            keep_history, most_history: how long (seconds, if a number) and how many readings of each data point are
+                kept after they were measured, for statistics and for a VTN that asks for the past.
             market_contexts: the programmes whose events are taken; None takes all.
             group_ids, group_names, resource_ids, party_ids, device_classes: what an event may be aimed at. If nothing
                 is given, every target is taken that does not name another VEN.
@@ -186,6 +191,8 @@ class OpenADRClient(ManualMode):
             register_again_after=register_again_after,
             keep_unsent=keep_unsent,
             most_unsent=most_unsent,
+            keep_history=keep_history,
+            most_history=most_history,
             run_test_events=run_test_events,
         )
         clock = clock if clock is not None else SystemClock()

@@ -14,8 +14,12 @@ from pyopenadr.model import Capability, DataPoint, Duration, Target, Unit
 from pyopenadr.model.quantity import SCALE
 from pyopenadr.model.report import DEFAULT_HISTORY
 from pyopenadr.v2.bridge import lower_capability
+from pyopenadr.ven.order import Offer
+from pyopenadr.ven.sample import is_interval_data
+from pyopenadr.ven.source import Source, Way, way_of
+from pyopenadr.ven.statistic import Statistic, statistic_of
 
-__all__ = ["capability_of", "data_point", "unit_of"]
+__all__ = ["capability_of", "data_point", "offer_of", "unit_of"]
 
 STATUS = "x-resourceStatus"
 _STATUS_REPORT = "TELEMETRY_STATUS"
@@ -153,6 +157,59 @@ def capability_of(
     except ModelError as error:
         raise ConfigError(f"the report {specifier!r} can't be offered: {error}") from error
     return capability
+
+
+def offer_of(
+    capability: Capability,
+    source: Source | None,
+    *,
+    sample_every: timedelta | float | None,
+    statistic: str | Mapping[str, str] | None,
+) -> Offer:
+    """The report with where its values come from.
+
+    Raises:
+        ConfigError: some of its values come from nowhere, or make no statistic.
+    """
+    every = timedelta(seconds=sample_every) if isinstance(sample_every, int | float) else sample_every
+    if every is not None and every <= timedelta(0):
+        raise ConfigError(f"sample_every must be positive, not {sample_every}")
+    r_ids = {point.r_id for point in capability.points}
+    if isinstance(source, Mapping) and set(source) != r_ids:
+        raise ConfigError(f"source must have one for each of {', '.join(sorted(r_ids))}, not for {', '.join(source)}")
+    if isinstance(statistic, Mapping) and (others := set(statistic) - r_ids):
+        raise ConfigError(f"statistic names {', '.join(sorted(others))}, which the report does not have")
+    offer = Offer(
+        capability=capability,
+        source=source,
+        sample_every=every,
+        statistics={point.r_id: _statistic_of(point, statistic) for point in capability.points},
+    )
+    singles = [offer.source_of(r_id) for r_id in r_ids]
+    if every is not None and any(it is None or way_of(it) is not Way.CALLED for it in singles):
+        raise ConfigError("sample_every is for sources that are functions of no time: leave it out, or give one")
+    if statistic is not None and every is None and all(it is None or way_of(it) is Way.CALLED for it in singles):
+        raise ConfigError("a statistic is made of many samples: say how often they are taken by sample_every")
+    return offer
+
+
+def _statistic_of(point: DataPoint, given: str | Mapping[str, str] | None) -> Statistic:
+    name = given.get(point.r_id) if isinstance(given, Mapping) else given
+    try:
+        statistic = statistic_of(point) if name is None else Statistic(name)
+    except ValueError:
+        raise ConfigError(f"there is no statistic {name!r}: use {', '.join(Statistic)}") from None
+    if point.report_type == STATUS and statistic is not Statistic.LAST:
+        raise ConfigError(f"{point.r_id} is a status, of which there is no {statistic}")
+    if statistic is Statistic.ENERGY and (point.unit is None or not point.unit.name.startswith("energy")):
+        raise ConfigError(f"energy is no statistic of {point.r_id}: its reading must be energyReal or another energy")
+    if statistic not in (Statistic.LAST, Statistic.ENERGY, Statistic.SUM) and not is_interval_data(point):
+        wanted = _READING_TYPES[statistic]
+        raise ConfigError(f'{point.r_id} is the {statistic} of its samples: give it reading_type="{wanted}", too')
+    return statistic
+
+
+_READING_TYPES = {Statistic.MEAN: "Mean", Statistic.MAX: "Peak", Statistic.MIN: "x-Minimum"}
 
 
 def _name_of(points: Sequence[DataPoint]) -> str:

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pyopenadr.errors import ConfigError, LocalProtocolError
-from pyopenadr.model import Capability, DataPoint, Duration, Opt, OptType, ReportRequest, Span, Target, Unit
+from pyopenadr.errors import ConfigError, LocalProtocolError, ModelError
+from pyopenadr.model import (
+    Capability,
+    DataPoint,
+    Duration,
+    Opt,
+    OptType,
+    Reading,
+    ReportRequest,
+    ResourceStatus,
+    Span,
+    Target,
+    Unit,
+)
+from pyopenadr.model.time import as_utc
 from pyopenadr.v2 import wire
 from pyopenadr.v2.bridge import lower_opt
 from pyopenadr.v2.faults import response
 from pyopenadr.v2.profile import B
 from pyopenadr.v2.ven import created_event
-from pyopenadr.ven.declaration import capability_of, data_point
-from pyopenadr.ven.handler import Handler
-from pyopenadr.ven.order import Offer
+from pyopenadr.ven.declaration import capability_of, data_point, offer_of
+from pyopenadr.ven.handler import HandlerFailed
 from pyopenadr.ven.part import Parts
 from pyopenadr.ven.registration import State
+from pyopenadr.ven.source import Source
 
 __all__ = ["Exchange", "ManualMode"]
 
@@ -252,7 +265,9 @@ class ManualMode:
         points: Sequence[DataPoint] | None = None,
         report_specifier_id: str | None = None,
         duration: Duration | None = None,
-        source: Handler | None = None,
+        source: Source | None = None,
+        sample_every: timedelta | float | None = None,
+        statistic: str | Mapping[str, str] | None = None,
     ) -> str:
         """Offer a report; its reportSpecifierID. The VTN hears of it with `register_reports()`.
 
@@ -275,9 +290,16 @@ class ManualMode:
             report_specifier_id: the report's id; by default made from the name and the rIDs, and so the same at each
                 start.
             duration: how much data is kept; an hour by default, of a HISTORY report 30 days.
-            source: gives the values: called with an rID for that data point's value, or without an argument for all
-                at once as a mapping from rID; for a HISTORY report with the `ReportRequest`. Without a source
-                `next_report` is asked, and without that the report is yours to send by `update_report()`.
+            source: gives the values. A function without a parameter gives those of all data points as a mapping from
+                rID, one with a parameter is called with an rID for that data point's value, one with the parameters
+                `start, end, granularity` (and `r_id`) gives those of a whole time. `RECORDED`: what `record()` is
+                given; a `Feed` tells by itself. A mapping has a source for each rID. The function of a HISTORY report
+                is called with the `ReportRequest`; without one the client's own history is the answer. Without a
+                source `next_report` is asked, and without that the report is yours to send by `update_report()`.
+            sample_every: how often (seconds, if a number) the source is called, whether anybody has asked or not.
+            statistic: what is made of the samples in each interval: `last`, `mean`, `min`, `max`, `sum`, or `energy`
+                of power; one for all data points, or a mapping from rID. By default what the reading type stands for:
+                Mean, Peak (max), Summed, x-Minimum; else `last`.
 
         Raises:
             ConfigError: it makes no report.
@@ -307,8 +329,33 @@ class ManualMode:
             taken=self._parts.reporter.offers,
             now=self._parts.clock.now(),
         )
-        self._parts.reporter.offer(Offer(capability=capability, source=source))
+        offer = offer_of(capability, source, sample_every=sample_every, statistic=statistic)
+        self._parts.recorder.add(offer)
+        self._parts.reporter.offer(offer)
         return capability.report_specifier_id
+
+    def record(self, r_id: str, value: float | ResourceStatus | None, at: datetime | None = None) -> None:
+        """Hand over what was measured, now or at the time given, for a report whose source is `RECORDED`.
+
+        May be called from any thread. None says that there is no valid value. It replaces what was recorded for the
+        same time.
+
+        Raises:
+            ConfigError: no report has such a data point, or it is no value.
+        """
+        try:
+            self._parts.recorder.value(r_id, value, at)
+        except (HandlerFailed, ModelError) as error:
+            raise ConfigError(str(error)) from error
+
+    async def history(self, r_id: str, start: datetime, end: datetime | None = None) -> list[Reading]:
+        """What was measured of a data point from `start` until before `end` (None: now), the oldest first.
+
+        Raises:
+            StoreError: the state file can't be read.
+        """
+        until = end if end is not None else self._parts.clock.now() + timedelta(microseconds=1)
+        return await self._parts.history.between(r_id, as_utc(start), as_utc(until))
 
     async def register_reports(self) -> Exchange:
         """Tell the VTN all reports of `add_report` (oadrRegisterReport), and begin with what it asks for at once."""

@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 import msgspec
 
 from pyopenadr.model import Capability, DataPoint, Reading, ReportRequest, Span
-from pyopenadr.ven.handler import Handler
+from pyopenadr.ven.source import Single, Source, Way, way_of
 from pyopenadr.ven.state import Ledger
+from pyopenadr.ven.statistic import Statistic
 
 __all__ = ["Offer", "Order", "OrderBook"]
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """A report that we can deliver, and the user's code that has the values (None: see `Reporter`)."""
+    """A report that we can deliver, and the user's code that has the values (None: see `Reporter`).
+
+    `sample_every`: the source is called in the background, and `statistics` says what is made of its values in each
+    interval, by rID.
+    """
 
     capability: Capability
-    source: Handler | None = None
+    source: Source | None = None
+    sample_every: timedelta | None = None
+    statistics: Mapping[str, Statistic] = {}
 
     @property
     def is_history(self) -> bool:
         """Whether it is about the past, so that its source is asked once and for all."""
         return self.capability.report_name.startswith("HISTORY_")
+
+    def source_of(self, r_id: str) -> Single | None:
+        """The source of one data point."""
+        return self.source.get(r_id) if isinstance(self.source, Mapping) else self.source
+
+    def way_of(self, r_id: str) -> Way:
+        """How the values of a data point are got."""
+        source = self.source_of(r_id)
+        if source is None:
+            return Way.CALLED
+        return Way.KEPT if self.sample_every is not None else way_of(source)
+
+    @property
+    def hold(self) -> timedelta | None:
+        """How long a recorded value holds if none follows (None: without end)."""
+        return 2 * self.sample_every if self.sample_every is not None else None
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +60,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     instant_to: datetime | None
     sent_to: datetime | None
     last: dict[str, Reading]
+    covered_to: datetime | None = None
 
 
 class _Samples(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,8 +74,8 @@ class Order:
     """A request of the VTN that is being served. `offer` is None if it asks for METADATA.
 
     `begun` is when serving it began, `finishing` whether one last report is due. `period_to`, `instant_to` and
-    `sent_to` say until when it has been sampled and sent, so that a restart does nothing twice. `last` are the last
-    readings by rID.
+    `sent_to` say until when it has been sampled and sent, so that a restart does nothing twice, and `covered_to` up to
+    when readings have been made of the history. `last` are the last readings by rID.
     """
 
     def __init__(self, request: ReportRequest, offer: Offer | None = None) -> None:
@@ -62,6 +86,7 @@ class Order:
         self.period_to: datetime | None = None
         self.instant_to: datetime | None = None
         self.sent_to: datetime | None = None
+        self.covered_to: datetime | None = None
         self.last: dict[str, Reading] = {}
         self.buffer: dict[str, tuple[Reading, ...]] = {}
         self.task: asyncio.Task[None] | None = None
@@ -94,7 +119,7 @@ class OrderBook:
             order = self.orders[name] = Order(row.request)
             order.begun, order.finishing = row.begun, row.finishing
             order.period_to, order.instant_to, order.sent_to = row.period_to, row.instant_to, row.sent_to
-            order.last = row.last
+            order.last, order.covered_to = row.last, row.covered_to
         for name, samples in ledger.load("sample", _Samples).items():
             if samples.order in self.orders:
                 self.orders[samples.order].buffer[name] = samples.readings
@@ -109,6 +134,7 @@ class OrderBook:
             instant_to=order.instant_to,
             sent_to=order.sent_to,
             last=order.last,
+            covered_to=order.covered_to,
         )
         self.orders[order.request.report_request_id] = order
         self._ledger.put("order", order.request.report_request_id, row)

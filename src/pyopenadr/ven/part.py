@@ -18,14 +18,17 @@ from pyopenadr.ven.backoff import Draw
 from pyopenadr.ven.dispatch import Dispatcher
 from pyopenadr.ven.event import EventBook
 from pyopenadr.ven.handler import Caller, Handler
+from pyopenadr.ven.history import LEAST, History
 from pyopenadr.ven.journal import Journal
 from pyopenadr.ven.loop import Loop
 from pyopenadr.ven.measure import Measurer
 from pyopenadr.ven.order import OrderBook
 from pyopenadr.ven.outbox import Outbox
+from pyopenadr.ven.recorder import Recorder
 from pyopenadr.ven.registration import Registrar, State
 from pyopenadr.ven.report import Reporter
 from pyopenadr.ven.requester import Requester
+from pyopenadr.ven.sampler import Sampler
 from pyopenadr.ven.scheduler import Scheduler
 from pyopenadr.ven.session import Session
 from pyopenadr.ven.state import Ledger
@@ -51,6 +54,8 @@ class Settings:
     register_again_after: timedelta | float
     keep_unsent: timedelta | float
     most_unsent: int
+    keep_history: timedelta | float
+    most_history: int
     run_test_events: bool
 
     def __post_init__(self) -> None:
@@ -66,6 +71,9 @@ class Settings:
         interval("keep_unsent", self.keep_unsent)
         if self.most_unsent < 1:
             raise ConfigError(f"most_unsent must be at least 1, not {self.most_unsent}")
+        interval("keep_history", self.keep_history)
+        if self.most_history < LEAST:
+            raise ConfigError(f"most_history must be at least {LEAST} (2.0b rule 510), not {self.most_history}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +89,16 @@ class Parts:
     registrar: Registrar
     events: EventBook
     scheduler: Scheduler
+    history: History
+    recorder: Recorder
     reporter: Reporter
     requester: Requester
     dispatcher: Dispatcher
     loop: Loop
 
     def resume(self) -> None:
-        """Go on with what was begun before a stop or a restart."""
+        """Go on with what was begun before a stop or a restart, and measure."""
+        self.recorder.begin()
         if self.registrar.identity.ven_id is not None:
             self.events.resume()
             self.reporter.resume()
@@ -144,21 +155,29 @@ def assemble(
         on_change=scheduler.wake,
         on_end=scheduler.finish,
     )
+    orders = OrderBook(ledger, session.new_id)
+    measurer = Measurer(caller, journal, lambda: handler("next_report"))
+    age = interval("keep_history", settings.keep_history)
+    history = History(ledger, clock, age=age, most=settings.most_history)
+    recorder = Recorder(crew=crew, clock=clock, draw=draw, journal=journal, measurer=measurer, history=history)
+    sampler = Sampler(
+        measurer=measurer, recorder=recorder, history=history, orders=orders, clock=clock, journal=journal
+    )
     reporter = Reporter(
         session=session,
         outbox=outbox,
-        measurer=Measurer(caller, journal, lambda: handler("next_report")),
+        measurer=measurer,
+        sampler=sampler,
         crew=crew,
         clock=clock,
         draw=draw,
         journal=journal,
-        orders=OrderBook(ledger, session.new_id),
+        orders=orders,
         backlog=Backlog(
             ledger, clock, journal, age=interval("keep_unsent", settings.keep_unsent), most=settings.most_unsent
         ),
         ven_id=ven_id,
         registrations=lambda: registrar.count,
-        next_report=lambda: handler("next_report"),
         on_told=registrar.told,
         on_lost=on_lost,
     )
@@ -206,6 +225,8 @@ def assemble(
         registrar=registrar,
         events=events,
         scheduler=scheduler,
+        history=history,
+        recorder=recorder,
         reporter=reporter,
         requester=requester,
         dispatcher=dispatcher,

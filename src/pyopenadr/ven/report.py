@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
 
@@ -12,20 +12,19 @@ import msgspec
 
 from pyopenadr.clock import Clock
 from pyopenadr.errors import LocalProtocolError, ModelError, OpenADRError, PeerRefused, ProtocolError
-from pyopenadr.model import Capability, Reading, ReportRequest
-from pyopenadr.model.time import total_seconds
+from pyopenadr.model import Capability, ReportRequest
 from pyopenadr.v2 import wire
 from pyopenadr.v2.bridge import lift_request, lower_capability, lower_readings
 from pyopenadr.v2.faults import fault, response
 from pyopenadr.v2.vtn import check_request
 from pyopenadr.ven.backlog import Backlog, Unsent
 from pyopenadr.ven.backoff import Backoff, Draw
-from pyopenadr.ven.handler import Handler, HandlerFailed
 from pyopenadr.ven.journal import Journal
 from pyopenadr.ven.measure import Measurer
 from pyopenadr.ven.order import Offer, Order, OrderBook
 from pyopenadr.ven.outbox import Letter, Outbox, may_succeed_later
-from pyopenadr.ven.sample import SENSOR_FAILURE, UNCHANGED, Moment, complete, is_interval_data, placeholder
+from pyopenadr.ven.sample import SENSOR_FAILURE, placeholder
+from pyopenadr.ven.sampler import Sampler
 from pyopenadr.ven.schedule import Plan, follow, plan_of
 from pyopenadr.ven.session import Session, asks_to_register
 from pyopenadr.ven.task import Crew
@@ -48,6 +47,7 @@ class Reporter:
         session: Session,
         outbox: Outbox,
         measurer: Measurer,
+        sampler: Sampler,
         crew: Crew,
         clock: Clock,
         draw: Draw,
@@ -56,7 +56,6 @@ class Reporter:
         backlog: Backlog,
         ven_id: Callable[[], str],
         registrations: Callable[[], int],
-        next_report: Callable[[], Handler | None],
         on_told: Callable[[tuple[Capability, ...]], None],
         on_lost: Callable[[OpenADRError], None],
     ) -> None:
@@ -65,13 +64,13 @@ class Reporter:
         self._session = session
         self._outbox = outbox
         self._measurer = measurer
+        self._sampler = sampler
         self._crew = crew
         self._clock = clock
         self._draw = draw
         self._journal = journal
         self._ven_id = ven_id
         self._registrations = registrations
-        self._next_report = next_report
         self._on_told = on_told
         self._on_lost = on_lost
         self._book = orders
@@ -206,7 +205,7 @@ class Reporter:
             order = self._orders.get(name)
             if order is None:
                 unknown.append(name)
-            elif to_follow and order.offer is not None and self._is_automatic(order.offer):
+            elif to_follow and order.offer is not None and self._sampler.is_automatic(order.offer):
                 order.finishing = True
                 self._book.note(order)
                 self._begin(order)
@@ -246,11 +245,7 @@ class Reporter:
         if order is None or order.offer is None:
             live = ", ".join(self.requests) or "none"
             raise LocalProtocolError(f"the VTN has no report request {report_request_id!r}; live: {live}", code="452")
-
-        def refuse(problem: str) -> None:
-            raise HandlerFailed(problem)
-
-        readings = complete(values, order.points, self._moment(order), refuse)
+        readings = self._sampler.given(order, order.offer, values)
         name = order.offer.capability.report_name
         message = self._message(lower_readings(order.request, name, readings, created=self._clock.now()))
         reply = await self._session.tell("EiReport", message, wire.OadrUpdatedReport)
@@ -259,16 +254,14 @@ class Reporter:
         self._heard(order.request, reply)
         return reply
 
-    def _is_automatic(self, offer: Offer) -> bool:
-        return offer.source is not None or self._next_report() is not None
-
     def _begin(self, order: Order) -> None:
         name = order.request.report_request_id
         if order.task is not None:
             order.task.cancel()
         if order.offer is None:
             order.task = self._crew.spawn(self._serve_metadata(order), f"METADATA {name}")
-        elif self._is_automatic(order.offer):
+        elif self._sampler.is_automatic(order.offer):
+            self._sampler.begin()
             order.task = self._crew.spawn(self._serve(order, order.offer), f"report {name}")
         else:
             self._journal.info(
@@ -317,8 +310,8 @@ class Reporter:
         await follow(
             plan,
             self._clock,
-            sample_period=partial(self._sample_period, order, offer, plan),
-            sample_instant=partial(self._sample_instant, order, offer, plan),
+            sample_period=partial(self._sampler.period, order, offer, plan),
+            sample_instant=partial(self._sampler.instant, order, offer, plan),
             send=partial(self._send_due, order, offer, plan),
             resumed=resumed,
             sent_to=order.sent_to,
@@ -334,53 +327,16 @@ class Reporter:
 
     async def _finish(self, order: Order, offer: Offer) -> None:
         """Send one report with what there is, and be done (2.0b rules 324, 345)."""
-        if not order.buffer:
-            self._book.sampled(order, await self._measurer.measured(order, offer, order.points, self._moment(order)))
+        if order.finishing and order.begun is not None and not offer.is_history:
+            plan = plan_of(order.request, order.points, order.begun, in_one_go=offer.source is None)
+            await self._sampler.rest(order, offer, plan)
+        await self._sampler.final(order, offer)
         self._post(order, offer)
         self._remove(order)
 
-    def _moment(self, order: Order) -> Moment:
-        """Now, as the moment of a report that has no schedule."""
-        now = self._clock.now()
-        seconds = total_seconds(order.request.granularity, now)
-        return Moment(now, timedelta(seconds=seconds) if seconds > 0 else None)
-
-    async def _sample_period(self, order: Order, offer: Offer, plan: Plan, start: datetime, end: datetime) -> None:
-        points = [] if plan.on_change else [point for point in order.points if is_interval_data(point)]
-        if offer.source is None or not points or _is_past(end, order.period_to):
-            return
-        readings = await self._measurer.measured(order, offer, points, Moment(end, end - start), plan.step)
-        order.period_to = end
-        self._book.sampled(order, readings)
-
-    async def _sample_instant(self, order: Order, offer: Offer, plan: Plan, instant: datetime) -> None:
-        points = [point for point in order.points if plan.on_change or not is_interval_data(point)]
-        if offer.source is None or not points or _is_past(instant, order.instant_to):
-            return
-        recorded = []
-        for reading in await self._measurer.measured(order, offer, points, Moment(instant, plan.step), plan.step):
-            last = order.last.get(reading.r_id)
-            if not plan.on_change or last is None or (last.value, last.quality) != (reading.value, reading.quality):
-                recorded.append(reading)
-            order.last[reading.r_id] = reading
-        order.instant_to = instant
-        self._book.sampled(order, recorded)
-
     async def _send_due(self, order: Order, offer: Offer, plan: Plan, now: datetime) -> None:
-        if _is_past(now, order.sent_to):
-            return
-        more: list[Reading] = []
-        if offer.source is None:
-            more = await self._measurer.measured(order, offer, order.points, Moment(now, plan.back), plan.step)
-        if plan.on_change:
-            recorded = {reading.r_id for reading in order.readings}
-            for r_id, last in order.last.items():
-                if r_id not in recorded:
-                    start = now - plan.step if last.duration is not None else now
-                    more.append(msgspec.structs.replace(last, start=start, quality=UNCHANGED))
-        order.sent_to = now
-        self._book.sampled(order, more)
-        self._post(order, offer)
+        if await self._sampler.due(order, offer, plan, now):
+            self._post(order, offer)
 
     # -- sending -------------------------------------------------------------------------------------------------
 
@@ -399,8 +355,8 @@ class Reporter:
         try:
             self._written(report)
         except OpenADRError as error:
-            self._measurer.complain(order, f"the readings make no report: {error}")
-            bad = tuple(placeholder(point, self._moment(order), SENSOR_FAILURE) for point in order.points)
+            self._measurer.complain(order.request, offer, f"the readings make no report: {error}")
+            bad = tuple(placeholder(point, self._sampler.moment(order), SENSOR_FAILURE) for point in order.points)
             report = msgspec.structs.replace(report, readings=bad)
         self.backlog.add(report)
         self._mail(report.request_id)
@@ -470,8 +426,3 @@ class Reporter:
 
 def _lane(request: ReportRequest) -> str:
     return f"report {request.report_request_id}"
-
-
-def _is_past(instant: datetime, mark: datetime | None) -> bool:
-    """Whether that has been done before: before a restart, or before the clock was set back."""
-    return mark is not None and instant <= mark

@@ -20,6 +20,7 @@ from pyopenadr.ven.handler import HandlerFailed
 
 __all__ = [
     "FASTEST",
+    "NOT_CONNECTED",
     "NO_VALUE",
     "SENSOR_FAILURE",
     "UNCHANGED",
@@ -34,6 +35,8 @@ NO_VALUE = "Quality Bad - Non Specific"
 """The quality of a placeholder where the user's code gave None."""
 SENSOR_FAILURE = "Quality Bad - Sensor Failure"
 """The quality of a placeholder where the user's code failed."""
+NOT_CONNECTED = "Quality Bad - Not Connected"
+"""The quality of a placeholder where the feed of a data point has broken off."""
 UNCHANGED = "No New Value - Previous Value Used"
 """The quality of a value that is repeated because it has not changed (2.0b rule 317)."""
 
@@ -41,12 +44,14 @@ FASTEST = timedelta(seconds=1)
 """No data point is sampled more often; durations on the wire have no fractions either."""
 
 _ACCUMULATED = frozenset(("energyReal", "energyApparent", "energyReactive", "pulseCount", "Therm"))
+_OVER_A_PERIOD = frozenset(("Mean", "Peak", "Summed", "x-Minimum"))
 _STATUS = "x-resourceStatus"
 
 
 def is_interval_data(point: DataPoint) -> bool:
-    """Whether its values are accumulated over a period rather than true at an instant (2.0b rule 342)."""
-    return point.unit is not None and point.unit.name in _ACCUMULATED
+    """Whether its values are accumulated or averaged over a period rather than true at an instant (2.0b rule 342)."""
+    accumulates = point.unit is not None and point.unit.name in _ACCUMULATED
+    return accumulates or point.reading_type in _OVER_A_PERIOD
 
 
 class Moment(msgspec.Struct, frozen=True):

@@ -2,17 +2,21 @@
 
 Each part of the client puts the rows of what it knows, and loads them when the client is made. What is put without
 an `await` in between is kept as a whole or not at all.
+
+Beside the rows there is a record of what was measured: too long to be held in memory, and asked for by time.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 
 import msgspec
 
 from pyopenadr.errors import ConfigError
 
-__all__ = ["Ledger", "MemoryLedger", "row_of"]
+__all__ = ["Ledger", "MemoryLedger", "row_of", "stamp_of"]
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -32,6 +36,30 @@ class Ledger(Protocol):
         """Forget a row, if it is there. Never waits."""
         ...
 
+    def record(self, r_id: str, at: datetime, row: msgspec.Struct) -> None:
+        """Keep what was measured of a data point at a time, in place of what there is of that time. Never waits."""
+        ...
+
+    async def recorded(self, r_id: str, start: datetime, end: datetime, row: type[R], most: int) -> list[R]:
+        """What was measured from `start` until before `end`, the oldest first, but no more than the first `most`.
+
+        Raises:
+            StoreError: it can't be read.
+        """
+        ...
+
+    async def recorded_before(self, r_id: str, at: datetime, row: type[R]) -> R | None:
+        """The last one before `at`.
+
+        Raises:
+            StoreError: it can't be read.
+        """
+        ...
+
+    def trim(self, r_id: str, before: datetime, *, least: int, most: int) -> None:
+        """Forget what was measured before a time, except for the last `least`, and all but the last `most`."""
+        ...
+
     async def kept(self) -> None:
         """Wait until everything that was put and dropped so far is safe."""
         ...
@@ -46,6 +74,7 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, bytes]] = {}
+        self._records: dict[str, tuple[list[int], list[bytes]]] = {}
 
     def load(self, kind: str, row: type[R]) -> dict[str, R]:
         return {name: row_of(data, row, f"{kind} {name}") for name, data in self._rows.get(kind, {}).items()}
@@ -56,11 +85,45 @@ class MemoryLedger:
     def drop(self, kind: str, name: str) -> None:
         self._rows.get(kind, {}).pop(name, None)
 
+    def record(self, r_id: str, at: datetime, row: msgspec.Struct) -> None:
+        times, rows = self._records.setdefault(r_id, ([], []))
+        stamp = stamp_of(at)
+        index = bisect_left(times, stamp)
+        if index < len(times) and times[index] == stamp:
+            rows[index] = msgspec.msgpack.encode(row)
+        else:
+            times.insert(index, stamp)
+            rows.insert(index, msgspec.msgpack.encode(row))
+
+    async def recorded(self, r_id: str, start: datetime, end: datetime, row: type[R], most: int) -> list[R]:
+        times, rows = self._records.get(r_id, ([], []))
+        first, last = bisect_left(times, stamp_of(start)), bisect_left(times, stamp_of(end))
+        return [row_of(data, row, f"the record of {r_id}") for data in rows[first : min(last, first + most)]]
+
+    async def recorded_before(self, r_id: str, at: datetime, row: type[R]) -> R | None:
+        times, rows = self._records.get(r_id, ([], []))
+        index = bisect_left(times, stamp_of(at))
+        return row_of(rows[index - 1], row, f"the record of {r_id}") if index else None
+
+    def trim(self, r_id: str, before: datetime, *, least: int, most: int) -> None:
+        times, rows = self._records.get(r_id, ([], []))
+        old = min(bisect_left(times, stamp_of(before)), max(0, len(times) - least))
+        count = max(old, len(times) - most)
+        del times[:count], rows[:count]
+
     async def kept(self) -> None:
         return
 
     async def close(self) -> None:
         return
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def stamp_of(at: datetime) -> int:
+    """The instant in microseconds, by which records are ordered."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def row_of(data: bytes, row: type[R], where: str) -> R:

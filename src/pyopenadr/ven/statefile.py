@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from pyopenadr.errors import ConfigError
-from pyopenadr.ven.state import Ledger, MemoryLedger, row_of
+from pyopenadr.errors import ConfigError, StoreError
+from pyopenadr.ven.state import Ledger, MemoryLedger, row_of, stamp_of
 
 __all__ = ["FileLedger", "open_ledger"]
 
@@ -33,6 +35,14 @@ MIGRATIONS = (
         UNIQUE (kind, name)
     )
     """,
+    """
+    CREATE TABLE record (
+        r_id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (r_id, at)
+    ) WITHOUT ROWID
+    """,
 )
 """What makes version n + 1 of the file out of version n. Only ever added to."""
 
@@ -43,6 +53,34 @@ _UPSERT = """
     INSERT INTO entry (kind, name, value) VALUES (?, ?, ?)
     ON CONFLICT (kind, name) DO UPDATE SET value = excluded.value
 """
+_RECORD = """
+    INSERT INTO record (r_id, at, value) VALUES (?, ?, ?)
+    ON CONFLICT (r_id, at) DO UPDATE SET value = excluded.value
+"""
+_RECORDED = "SELECT at, value FROM record WHERE r_id = ? AND at >= ? AND at < ? ORDER BY at LIMIT ?"
+_RECORDED_BEFORE = "SELECT at, value FROM record WHERE r_id = ? AND at < ? ORDER BY at DESC LIMIT 1"
+_NTH_LAST = "(SELECT at FROM record WHERE r_id = :r_id ORDER BY at DESC LIMIT 1 OFFSET {})"
+_TRIM = f"""
+    DELETE FROM record WHERE r_id = :r_id AND (
+        at <= {_NTH_LAST.format(":most")} OR (at < :before AND at <= {_NTH_LAST.format(":least")})
+    )
+"""
+
+
+@dataclass
+class _Batch:
+    """What is to be written, in one transaction: rows (None: dropped), records, and what to trim."""
+
+    entries: dict[tuple[str, str], bytes | None] = field(default_factory=dict)
+    records: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    trims: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.entries or self.records or self.trims)
+
+    def followed_by(self, later: _Batch) -> _Batch:
+        """Both, where the later one counts."""
+        return _Batch(self.entries | later.entries, self.records | later.records, self.trims | later.trims)
 
 
 class FileLedger:
@@ -56,7 +94,7 @@ class FileLedger:
         self.path = path
         self._complain = complain
         self._connection: sqlite3.Connection | None = _connected(path)
-        self._pending: dict[tuple[str, str], bytes | None] = {}
+        self._pending = _Batch()
         self._writing: asyncio.Task[None] | None = None
         self._worker: ThreadPoolExecutor | None = None
         self._failing = False
@@ -68,13 +106,60 @@ class FileLedger:
         return {name: row_of(value, row, f"{kind} {name} in {self.path}") for name, value in found}
 
     def put(self, kind: str, name: str, row: msgspec.Struct) -> None:
-        self._collect(kind, name, msgspec.msgpack.encode(row))
+        self._pending.entries[kind, name] = msgspec.msgpack.encode(row)
+        self._collected()
 
     def drop(self, kind: str, name: str) -> None:
-        self._collect(kind, name, None)
+        self._pending.entries[kind, name] = None
+        self._collected()
 
-    def _collect(self, kind: str, name: str, value: bytes | None) -> None:
-        self._pending[kind, name] = value
+    def record(self, r_id: str, at: datetime, row: msgspec.Struct) -> None:
+        self._pending.records[r_id, stamp_of(at)] = msgspec.msgpack.encode(row)
+        self._collected()
+
+    async def recorded(self, r_id: str, start: datetime, end: datetime, row: type[R], most: int) -> list[R]:
+        first, last = stamp_of(start), stamp_of(end)
+        found = await self._found(_RECORDED, (r_id, first, last, most))
+        found |= self._unwritten(r_id, first, last)
+        return [row_of(found[at], row, f"the record of {r_id} in {self.path}") for at in sorted(found)[:most]]
+
+    async def recorded_before(self, r_id: str, at: datetime, row: type[R]) -> R | None:
+        found = await self._found(_RECORDED_BEFORE, (r_id, stamp_of(at)))
+        found |= self._unwritten(r_id, None, stamp_of(at))
+        return row_of(found[max(found)], row, f"the record of {r_id} in {self.path}") if found else None
+
+    def trim(self, r_id: str, before: datetime, *, least: int, most: int) -> None:
+        self._pending.trims[r_id] = (stamp_of(before), least, most)
+        self._collected()
+
+    def _unwritten(self, r_id: str, first: int | None, last: int) -> dict[int, bytes]:
+        """The records in that time that are not in the file yet; usually there are none."""
+        return {
+            at: value
+            for (name, at), value in self._pending.records.items()
+            if name == r_id and (first is None or first <= at) and at < last
+        }
+
+    async def _found(self, query: str, values: tuple[str | int, ...]) -> dict[int, bytes]:
+        """What a query finds after all that was collected before it has been written."""
+        await self.kept()
+        return await asyncio.get_running_loop().run_in_executor(self._thread(), self._read, query, values)
+
+    def _read(self, query: str, values: tuple[str | int, ...]) -> dict[int, bytes]:
+        """In the worker's thread."""
+        try:
+            if self._connection is None:
+                self._connection = _connected(self.path)
+            return dict(self._connection.execute(query, values).fetchall())
+        except (sqlite3.Error, ConfigError) as error:
+            raise StoreError(f"what was measured can't be read from {self.path}: {error}") from error
+
+    def _thread(self) -> ThreadPoolExecutor:
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(1, thread_name_prefix="pyopenadr state")
+        return self._worker
+
+    def _collected(self) -> None:
         try:
             self._begin()
         except RuntimeError:  # there is no loop yet; the next one writes it
@@ -105,19 +190,17 @@ class FileLedger:
 
     async def _write_all(self) -> None:
         """Write until there is nothing left. A task starts in the loop's next turn, so it sees whole turns only."""
-        if self._worker is None:
-            self._worker = ThreadPoolExecutor(1, thread_name_prefix="pyopenadr state")
         loop = asyncio.get_running_loop()
         while self._pending:
-            batch, self._pending = self._pending, {}
+            batch, self._pending = self._pending, _Batch()
             problem: Exception | None = None
             done = False
             try:
-                problem = await loop.run_in_executor(self._worker, self._write, batch)
+                problem = await loop.run_in_executor(self._thread(), self._write, batch)
                 done = problem is None
             finally:
                 if not done:  # also if this task is cancelled: writing it twice does no harm
-                    self._pending = batch | self._pending
+                    self._pending = batch.followed_by(self._pending)
             if problem is not None:
                 if not self._failing:
                     self._complain(
@@ -128,7 +211,7 @@ class FileLedger:
                 return
             self._failing = False
 
-    def _write(self, batch: Mapping[tuple[str, str], bytes | None]) -> Exception | None:
+    def _write(self, batch: _Batch) -> Exception | None:
         """One transaction, in the worker's thread; what went wrong."""
         try:
             if self._connection is None:
@@ -136,11 +219,14 @@ class FileLedger:
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             try:
-                for (kind, name), value in batch.items():
+                for (kind, name), value in batch.entries.items():
                     if value is None:
                         connection.execute("DELETE FROM entry WHERE kind = ? AND name = ?", (kind, name))
                     else:
                         connection.execute(_UPSERT, (kind, name, value))
+                connection.executemany(_RECORD, [(r_id, at, value) for (r_id, at), value in batch.records.items()])
+                for r_id, (before, least, most) in batch.trims.items():
+                    connection.execute(_TRIM, {"r_id": r_id, "before": before, "least": least, "most": most})
                 connection.execute("COMMIT")
             except sqlite3.Error:
                 if connection.in_transaction:

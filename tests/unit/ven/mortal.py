@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -30,21 +32,34 @@ class MortalLedger:
         self.dead = False
         self.buried = False
         self._life = life
-        self._pending: list[tuple[str, str, msgspec.Struct | None]] = []
+        self._pending: list[Callable[[], None]] = []
         self._writer: asyncio.Task[None] | None = None
 
     def load(self, kind: str, row: type[R]) -> dict[str, R]:
         return self.grave.load(kind, row)
 
     def put(self, kind: str, name: str, row: msgspec.Struct) -> None:
-        # As bytes at once, so that what changes later is not written before its time.
-        self._collect(kind, name, msgspec.msgpack.decode(msgspec.msgpack.encode(row), type=type(row)))
+        self._collect(partial(self.grave.put, kind, name, _as_it_is(row)))
 
     def drop(self, kind: str, name: str) -> None:
-        self._collect(kind, name, None)
+        self._collect(partial(self.grave.drop, kind, name))
 
-    def _collect(self, kind: str, name: str, row: msgspec.Struct | None) -> None:
-        self._pending.append((kind, name, row))
+    def record(self, r_id: str, at: datetime, row: msgspec.Struct) -> None:
+        self._collect(partial(self.grave.record, r_id, at, _as_it_is(row)))
+
+    async def recorded(self, r_id: str, start: datetime, end: datetime, row: type[R], most: int) -> list[R]:
+        await self.kept()
+        return await self.grave.recorded(r_id, start, end, row, most)
+
+    async def recorded_before(self, r_id: str, at: datetime, row: type[R]) -> R | None:
+        await self.kept()
+        return await self.grave.recorded_before(r_id, at, row)
+
+    def trim(self, r_id: str, before: datetime, *, least: int, most: int) -> None:
+        self._collect(partial(self.grave.trim, r_id, before, least=least, most=most))
+
+    def _collect(self, write: Callable[[], None]) -> None:
+        self._pending.append(write)
         self._begin()
 
     def _begin(self) -> None:
@@ -60,11 +75,8 @@ class MortalLedger:
                 self.dead = True
                 await asyncio.get_running_loop().create_future()
             batch, self._pending = self._pending, []
-            for kind, name, row in batch:
-                if row is None:
-                    self.grave.drop(kind, name)
-                else:
-                    self.grave.put(kind, name, row)
+            for write in batch:
+                write()
             self.commits += 1
             await asyncio.sleep(0)
 
@@ -78,6 +90,11 @@ class MortalLedger:
 
     async def close(self) -> None:
         await self.kept()
+
+
+def _as_it_is(row: R) -> R:
+    """The row as bytes would keep it, so that what changes later is not written before its time."""
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(row), type=type(row))
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -94,8 +95,8 @@ async def test_what_is_put_in_one_turn_is_one_transaction(path: str, monkeypatch
         batches: list[list[str]] = []
         write = ledger._write
 
-        def spy(batch: dict[tuple[str, str], bytes | None]) -> Exception | None:
-            batches.append([name for _, name in batch])
+        def spy(batch: Any) -> Exception | None:
+            batches.append([name for _, name in batch.entries])
             return write(batch)
 
         monkeypatch.setattr(ledger, "_write", spy)
