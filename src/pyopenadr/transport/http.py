@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ssl
 import zlib
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pyopenadr.errors import ConfigError, TransportError
 from pyopenadr.transport.port import Reply
@@ -27,7 +30,7 @@ class HttpTransport:
     """A `Transport` over HTTP/1.1, with connections kept open between requests.
 
     Connections belong to the event loop in which the first request is sent. After `close` the next request opens
-    new ones. Proxies, cookies and the environment's settings are not used.
+    new ones. Cookies and the environment's settings are not used; a proxy only if it is given.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class HttpTransport:
         ca_file: str | None = None,
         profile: TlsProfile = "modern",
         max_reply: int = DEFAULT_MAX_REPLY,
+        proxy: str | None = None,
     ) -> None:
         """Make ready; nothing is opened yet.
 
@@ -49,6 +53,8 @@ class HttpTransport:
             context: a TLS context of your own, in place of the settings below.
             cert, key, password, ca_file, profile: how to do TLS, as in `pyopenadr.transport.tls.ClientTls`.
             max_reply: the most bytes of a reply that are read.
+            proxy: the HTTP proxy through which everything goes, such as `http://user:secret@proxy.example:3128`. For
+                https it only passes on (CONNECT): TLS is with the peer itself.
 
         Raises:
             ConfigError: a setting or a file is wrong.
@@ -59,6 +65,7 @@ class HttpTransport:
             raise ConfigError(f"max_reply must be a positive number of bytes, not {max_reply}")
         if key is not None and cert is None:
             raise ConfigError("key is given without cert: give the certificate that belongs to the key")
+        self._proxy = _checked_proxy(proxy)
         self._timeout_s = timeout_s
         self._max_reply = max_reply
         self._context = context
@@ -76,7 +83,9 @@ class HttpTransport:
         import aiohttp  # it takes a while to load, and a client in memory does without
 
         try:
-            async with self._opened().post(url, data=body, allow_redirects=False, ssl=self._tls(url)) as response:
+            async with self._opened().post(
+                url, data=body, allow_redirects=False, ssl=self._tls(url), proxy=self._proxy
+            ) as response:
                 if 300 <= response.status < 400:
                     target = response.headers.get("Location", "nowhere")
                     raise TransportError(
@@ -85,9 +94,9 @@ class HttpTransport:
                         status=response.status,
                         retry=False,
                     )
-                return Reply(
-                    response.status, await self._read(response, url), _retry_after(response.headers.get("Retry-After"))
-                )
+                date = _instant(response.headers.get("Date"))
+                wait = _retry_after(response.headers.get("Retry-After"), date)
+                return Reply(response.status, await self._read(response, url), wait, date)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise explain_http_error(error, url, self._timeout_s) from error
 
@@ -155,9 +164,42 @@ class HttpTransport:
         )
 
 
-def _retry_after(text: str | None) -> float | None:
-    """Seconds from a Retry-After header; its date form is passed over."""
-    return float(text) if text is not None and text.strip().isdecimal() and len(text) < 10 else None
+def _retry_after(text: str | None, date: datetime | None) -> float | None:
+    """Seconds from a Retry-After header, which has seconds or a date; that one is by the peer's clock."""
+    if text is None:
+        return None
+    text = text.strip()
+    if text.isascii() and text.isdecimal():
+        return float(text) if len(text) < 10 else None
+    until = _instant(text)
+    if until is None:
+        return None
+    return max(0.0, (until - (date if date is not None else datetime.now(UTC))).total_seconds())
+
+
+def _instant(text: str | None) -> datetime | None:
+    """The instant in a header, None where there is none that can be read."""
+    try:
+        instant = parsedate_to_datetime(text) if text is not None else None
+    except (ValueError, OverflowError):
+        return None
+    if instant is None:
+        return None
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def _checked_proxy(proxy: str | None) -> str | None:
+    if proxy is None:
+        return None
+    try:
+        parts = urlsplit(proxy)
+        is_fine = parts.scheme == "http" and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_fine = False
+    if not is_fine:
+        # Not the text itself: it may hold a password.
+        raise ConfigError("proxy must be an address like http://proxy.example:3128")
+    return proxy
 
 
 def explain_http_error(error: Exception, url: str, timeout_s: float) -> TransportError:
@@ -167,6 +209,12 @@ def explain_http_error(error: Exception, url: str, timeout_s: float) -> Transpor
     match error:
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return TransportError(f"{url!r} is no address: give one like https://vtn.example.com", retry=False)
+        case aiohttp.ClientHttpProxyError():
+            return TransportError(
+                f"the proxy will not pass on to {url}: HTTP {error.status} {error.message}", status=error.status
+            )
+        case aiohttp.ClientProxyConnectionError():
+            return TransportError(f"no connection to the proxy {error.host}:{error.port}: {_reason(error)}")
         case aiohttp.ClientConnectorDNSError():
             return TransportError(f"the name {error.host!r} can't be found: check the address and the machine's DNS")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 __all__ = ["Reply", "Transport"]
 
 
 class Reply(NamedTuple):
-    """What came back: HTTP status, body, and how long the peer asks to wait before the next try (seconds)."""
+    """What came back: HTTP status and body.
+
+    `retry_after_s` is how long the peer asks to wait before the next try (seconds), `date` what its clock shows.
+    """
 
     status: int
     body: bytes
     retry_after_s: float | None = None
+    date: datetime | None = None
 
 
 class Transport(Protocol):

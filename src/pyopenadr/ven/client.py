@@ -125,6 +125,7 @@ class OpenADRClient(ManualMode):
         cert: str | None = None,
         key: str | None = None,
         ca_file: str | None = None,
+        proxy: str | None = None,
         signing_key: SigningKey | None = None,
         vtn_signature: Trust | None = None,
         signature_window: timedelta | float = 60.0,
@@ -139,7 +140,8 @@ class OpenADRClient(ManualMode):
             ven_name: the name under which the VTN knows this VEN.
             vtn_url: the VTN's address; `/OpenADR2/Simple/2.0b` is added if it does not end in it.
             ven_id: the VEN's id if it was agreed upon beforehand. With `registration_id` too the VEN counts as
-                registered. `vtn_id` is checked against incoming events.
+                registered.
+            vtn_id: the VTN's id, if it is known: another VTN is not registered with, and its events are refused.
             state: the file in which the client keeps what it must not forget: registration, events, what it still
                 has to send, and so on, so that a restart goes on where it stopped. Each VEN needs one of its own. With
                 None all that ends with the process.
@@ -161,7 +163,7 @@ class OpenADRClient(ManualMode):
                 is given, every target is taken that does not name another VEN.
             supports: decides whether a signal can be followed; None: whatever the standard allows.
             leniency: the deviations that are taken from the VTN, see `pyopenadr.v2.leniency.RULES`.
-            timeout_s, cert, key, ca_file: see `HttpTransport`; not used if `transport` is given.
+            timeout_s, cert, key, ca_file, proxy: see `HttpTransport`; not used if `transport` is given.
             signing_key: signs every message (high security).
             vtn_signature: whose XML signature each message of the VTN must have, a `pyopenadr.v2.signature.Trust`; what
                 is not signed so is not acted on. None takes messages with and without a signature, unverified.
@@ -198,7 +200,7 @@ class OpenADRClient(ManualMode):
         clock = clock if clock is not None else SystemClock()
         draw: Draw = random if random is not None else randomness.SystemRandom()
         if transport is None:
-            transport = HttpTransport(timeout_s=timeout_s, cert=cert, key=key, ca_file=ca_file)
+            transport = HttpTransport(timeout_s=timeout_s, cert=cert, key=key, ca_file=ca_file, proxy=proxy)
         identity = Identity(ven_name=ven_name, ven_id=ven_id, registration_id=registration_id, vtn_id=vtn_id)
         journal = Journal(lambda: identity.ven_id or ven_name)
         ledger = open_ledger(state, ven_name=ven_name, vtn=base_of(vtn_url), complain=journal.error)

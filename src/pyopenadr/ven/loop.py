@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pyopenadr.clock import Clock
-from pyopenadr.errors import OpenADRError, PeerRefused, RemoteProtocolError, SignatureInvalid, WireError
+from pyopenadr.errors import OpenADRError, PeerRefused, RemoteProtocolError, SignatureInvalid, TransportError, WireError
 from pyopenadr.v2 import wire
 from pyopenadr.ven.backoff import Backoff, Draw
 from pyopenadr.ven.dispatch import Dispatcher
@@ -20,8 +20,12 @@ __all__ = ["Loop"]
 
 MOST_IN_A_ROW = 100
 """How many messages are fetched without a pause, in case a VTN's queue never runs empty."""
+MOST_ALIKE = 3
+"""How often the very same message is taken in a row, from a VTN that seems to turn in circles."""
 MOST_BOOTSTRAP_TRIES = 3
 """How often a step of the bootstrap is tried that the VTN answers with an error, before the rest goes on without."""
+FIRST_REVISION_S, MOST_REVISION_S = 60.0, 3600.0
+"""After which times a step of the bootstrap that was left out is tried again."""
 LEAST_CAP_S, MOST_CAP_S = 10.0, 300.0
 """The longest wait after failures is the poll interval, but within these bounds."""
 
@@ -64,6 +68,9 @@ class Loop:
         self._served: int | None = None
         self._step = 0
         self._tries = 0
+        self._left_out: set[str] = set()
+        self._revision = Backoff(draw, first_s=FIRST_REVISION_S, most_s=MOST_REVISION_S)
+        self._revision_at: datetime | None = None
 
     async def run(self) -> None:
         """Poll for ever."""
@@ -134,26 +141,38 @@ class Loop:
         if self._served != self._registrar.count:
             self._served = self._registrar.count
             self._step = self._tries = 0
+            self._left_out.clear()
+            self._revision.reset()
         steps: list[tuple[str, Callable[[], Coroutine[Any, Any, Any]]]] = [
             ("the exchange of METADATA", self._dispatcher.reporter.register),
             ("the request for events", self.request_event),
         ]
         while self._step < len(steps):
-            subject, work = steps[self._step]
-            await self._try(subject, work)
+            await self._try(*steps[self._step])
             self._step += 1
             self._tries = 0
+        if self._left_out and self._revision_at is not None and self._clock.now() >= self._revision_at:
+            self._tries = MOST_BOOTSTRAP_TRIES  # one try each
+            for subject, work in steps:
+                if subject in self._left_out:
+                    await self._try(subject, work)
 
     async def _try(self, subject: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-        """Do a step of the bootstrap. What the VTN will not have is left out, so that it does not stop the rest."""
+        """Do a step of the bootstrap. One that always fails is left out for a while, so that it stops no other."""
         try:
             await work()
         except OpenADRError as error:
-            was_answered = not may_succeed_later(error) or getattr(error, "status", 0) is not None
-            self._tries += was_answered
+            is_away = isinstance(error, TransportError) and error.status is None
+            self._tries += not is_away
             if asks_to_register(error) or (may_succeed_later(error) and self._tries < MOST_BOOTSTRAP_TRIES):
                 raise
             self._journal.error(f"{subject} failed, and polling goes on without: {error}")
+            self._left_out.discard(subject)
+            if may_succeed_later(error):
+                self._left_out.add(subject)
+                self._revision_at = self._clock.now() + timedelta(seconds=self._revision.next())
+        else:
+            self._left_out.discard(subject)
 
     async def request_event(self, reply_limit: int | None = None) -> wire.Message | None:
         """Fetch all events, and have them handled (2.0b rules 27, 405)."""
@@ -183,10 +202,17 @@ class Loop:
     async def _drain(self) -> None:
         """Poll until there is nothing more (2.0b rule 500)."""
         repeated = False
+        last: wire.Message | None = None
+        times = 0
         for _ in range(MOST_IN_A_ROW):
             message = await self.poll()
             if isinstance(message, wire.OadrResponse):
                 return
+            times = times + 1 if message == last else 1
+            if times > MOST_ALIKE:
+                self._journal.warning(f"the VTN repeats its {message.message_type}: the rest comes with the next poll")
+                return
+            last = message
             news = await self.handle(message)
             if self._registrar.state is not State.REGISTERED:
                 await self._register_again()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pyopenadr.clock import Clock
-from pyopenadr.errors import OpenADRError, PeerRefused, TransportError
+from pyopenadr.errors import OpenADRError, PeerRefused, RemoteProtocolError, TransportError, WireError
 from pyopenadr.v2 import wire
 from pyopenadr.ven.backoff import Backoff, Draw
 from pyopenadr.ven.journal import Journal
@@ -21,7 +21,7 @@ from pyopenadr.ven.task import Crew
 __all__ = ["Letter", "Outbox", "may_succeed_later"]
 
 MOST_ANSWERED_TRIES = 10
-"""How often a message is sent again that the VTN answers with an internal error, before it is given up."""
+"""How often a message is sent again that a VTN does not take which takes others, before it is given up."""
 
 MOST_LEFT_BEHIND = 20
 """How many answers of one kind wait at the same time. The VTN asks again for what it has no answer to."""
@@ -35,7 +35,8 @@ class Letter:
 
     `build` gives it, or None if there is nothing left to say; it is asked again for each try. `delivered` gets the
     VTN's reply, `refused` the error if the VTN will not have it. `outlives_registration`: a VTN that does not know us
-    any more will take it once we have registered again, so it is kept until then.
+    any more will take it once we have registered again, so it is kept until then. `tries` is how often it is sent to a
+    VTN that takes others, but fails at this one.
     """
 
     service: str
@@ -45,6 +46,7 @@ class Letter:
     delivered: Callable[[Message | None], None] = field(default=lambda reply: None)
     refused: Callable[[OpenADRError], None] = field(default=lambda error: None)
     outlives_registration: bool = False
+    tries: int = MOST_ANSWERED_TRIES
 
     def is_done_by(self, error: OpenADRError | None) -> bool:
         """Whether it needs no more sending, after a try that ended with `error`."""
@@ -54,9 +56,12 @@ class Letter:
 
 
 def may_succeed_later(error: OpenADRError) -> bool:
-    """Whether the same message may be taken if it is sent again."""
-    if isinstance(error, TransportError):
-        return error.retry
+    """Whether the same message may be taken if it is sent again: unless it is the VTN's own word that refuses it.
+
+    An HTTP error can come from anybody on the way, and nonsense from a VTN that is ill.
+    """
+    if isinstance(error, TransportError | WireError | RemoteProtocolError):
+        return True
     return isinstance(error, PeerRefused) and error.code.startswith("5")
 
 
@@ -120,22 +125,22 @@ class Outbox:
 
     async def _drive(self, lane: str, waiting: deque[Letter]) -> None:
         backoff = Backoff(self._draw)
-        answered = 0
+        tries: dict[int, int] = {}
+        seen = 0
         try:
             while waiting:
                 letter = waiting[0]
+                successes = self._session.successes
                 error = await self._try(letter)
                 if error is None or letter.is_done_by(error):
                     backoff.reset()
-                    answered = 0
+                    tries.pop(id(letter), None)
                     _remove(waiting, letter)
                     continue
-                answered += _was_refused(error)
-                if answered >= MOST_ANSWERED_TRIES:
-                    self._journal.error(f"{letter.subject} is given up after {answered} tries: {error}")
-                    letter.refused(error)
-                    answered = 0
-                    _remove(waiting, letter)
+                # While the VTN takes nothing at all, the fault is not in the letter.
+                counts = _was_refused(error) and successes > seen
+                seen = successes
+                if counts and self._is_stuck(letter, waiting, tries, error):
                     continue
                 backoff.most_s = self.most_wait_s
                 wait = backoff.next(getattr(error, "retry_after_s", None))
@@ -145,6 +150,20 @@ class Outbox:
             if self._lanes.get(lane) is waiting:
                 del self._lanes[lane]
 
+    def _is_stuck(self, letter: Letter, waiting: deque[Letter], tries: dict[int, int], error: OpenADRError) -> bool:
+        """Whether another one's turn has come: it is given up, or it goes behind those that wait with it."""
+        number = tries[id(letter)] = tries.get(id(letter), 0) + 1
+        if number < letter.tries:
+            if number % MOST_ANSWERED_TRIES == 0 and len(waiting) > 1 and waiting[0] is letter:
+                waiting.rotate(-1)
+                return True
+            return False
+        self._journal.error(f"{letter.subject} is given up after {number} tries: {error}")
+        letter.refused(error)
+        del tries[id(letter)]
+        _remove(waiting, letter)
+        return True
+
     async def _try(self, letter: Letter) -> OpenADRError | None:
         """Send it; None once it needs no more sending."""
         message = letter.build()
@@ -153,6 +172,8 @@ class Outbox:
         await self._ledger.kept()
         try:
             reply = await self._session.tell(letter.service, message, *letter.expected)
+            if reply is None and letter.outlives_registration:
+                raise RemoteProtocolError(f"the VTN answered {message.message_type} with an empty body")
         except OpenADRError as error:
             if not may_succeed_later(error):
                 self._journal.error(f"{letter.subject} was refused: {error}")
@@ -166,7 +187,7 @@ def _was_refused(error: OpenADRError) -> bool:
     """Whether the VTN is there and has looked at the message, so that there is no use in trying for ever."""
     if isinstance(error, PeerRefused):
         return not asks_to_register(error)
-    return getattr(error, "status", None) not in (None, 429, 503)
+    return not isinstance(error, TransportError) or error.status not in (None, 429, 503)
 
 
 def _remove(waiting: deque[Letter], letter: Letter) -> None:

@@ -80,6 +80,7 @@ class Registrar:
         self._state = State.NONE
         self._own_interval = poll_interval
         self._configured_ven_id = identity.ven_id
+        self._configured_vtn_id = identity.vtn_id
         self._session = session
         self._ledger = ledger
         self._clock = clock
@@ -167,6 +168,7 @@ class Registrar:
             http_pull_model=True,
         )
         reply = await self._session.ask("EiRegisterParty", message, wire.OadrCreatedPartyRegistration)
+        self._check_vtn(reply.vtn_id)
         ven_id = reply.ven_id or message.ven_id
         if not ven_id:
             raise RemoteProtocolError("the VTN's oadrCreatedPartyRegistration gives no venID", code="459", rule="403")
@@ -188,6 +190,18 @@ class Registrar:
             extra={"request_id": message.request_id},
         )
         return reply
+
+    def _check_vtn(self, vtn_id: str | None) -> None:
+        """Whether this is the VTN of the configuration; where that names none, another one than before is logged."""
+        known = self.identity.vtn_id
+        if not vtn_id or known in (None, vtn_id):
+            return
+        if self._configured_vtn_id is not None:
+            raise RemoteProtocolError(
+                f"the VTN at this address is {vtn_id!r}, but vtn_id says {known!r}: set vtn_url or vtn_id right",
+                code="452",
+            )
+        self._journal.warning(f"the VTN calls itself {vtn_id!r} now, and was {known!r} before")
 
     async def cancel(self) -> wire.OadrCanceledPartyRegistration | wire.OadrResponse | None:
         """End the registration from our side; the ids are forgotten once the VTN has agreed (2.0b rule 407)."""

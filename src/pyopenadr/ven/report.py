@@ -31,6 +31,9 @@ from pyopenadr.ven.task import Crew
 
 __all__ = ["Reporter"]
 
+MOST_TRIES = 100
+"""How often readings are sent to a VTN that is well otherwise but fails at them, before they are given up."""
+
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -376,6 +379,7 @@ class Reporter:
             delivered=partial(self._delivered, report),
             refused=partial(self._refused, report),
             outlives_registration=True,
+            tries=MOST_TRIES,
         )
         self._outbox.put(_lane(report.request), letter)
 

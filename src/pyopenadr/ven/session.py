@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pyopenadr.clock import Clock
-from pyopenadr.errors import ConfigError, PeerRefused, RemoteProtocolError, SignatureInvalid, TransportError
+from pyopenadr.errors import (
+    ConfigError,
+    LocalProtocolError,
+    PeerRefused,
+    RemoteProtocolError,
+    SignatureInvalid,
+    TransportError,
+    WireError,
+)
 from pyopenadr.transport.port import Reply, Transport
 from pyopenadr.v2 import wire
 from pyopenadr.v2.codec import Payload
 from pyopenadr.v2.faults import raise_for, response_of
 from pyopenadr.v2.leniency import RULES
-from pyopenadr.ven.backoff import Draw
+from pyopenadr.ven.backoff import MOST_RETRY_AFTER_S, Draw
 from pyopenadr.ven.journal import Journal, printable
 from pyopenadr.ven.seal import Seal
 
@@ -60,7 +69,10 @@ def asks_to_register(error: Exception) -> bool:
 
 
 class Session:
-    """Sends messages to one VTN."""
+    """Sends messages to one VTN. `successes` counts those that got the answer which they should get.
+
+    When the VTN says that it wants to be left alone for a while (Retry-After), nothing is sent until then.
+    """
 
     def __init__(
         self,
@@ -79,6 +91,8 @@ class Session:
         self._draw = draw
         self._journal = journal
         self._deviations: set[str] = set()
+        self._quiet: tuple[datetime, float] | None = None
+        self.successes = 0
         if self.base.startswith("http:") and urlsplit(self.base).hostname not in _THIS_MACHINE:
             journal.warning(f"{self.base} is not encrypted: everybody on the way can read and change messages")
 
@@ -107,6 +121,11 @@ class Session:
 
     async def tell(self, service: str, message: wire.Message, *expected: type[M]) -> M | wire.OadrResponse | None:
         """Like `ask`, but take a plain oadrResponse or an empty body as a yes, too."""
+        answer = await self._answer(service, message, *expected)
+        self.successes += answer is not None
+        return answer
+
+    async def _answer(self, service: str, message: wire.Message, *expected: type[M]) -> M | wire.OadrResponse | None:
         reply = await self._exchange(f"{self.base}/{service}", message)
         if not reply.body.strip():
             # Nothing needs no signature after an answer of ours, because then nothing is what the VTN has to say.
@@ -140,7 +159,8 @@ class Session:
         return payload
 
     async def _exchange(self, url: str, message: wire.Message) -> Reply:
-        document = self.seal.written(message)
+        self._keep_quiet(message)
+        document = self._written(message)
         exchange = asyncio.ensure_future(self.transport.post(url, document))
         try:
             reply = await asyncio.shield(exchange)
@@ -150,8 +170,32 @@ class Session:
             exchange.cancel()
             raise
         if reply.status != 200:
+            if reply.retry_after_s:
+                wait = min(reply.retry_after_s, MOST_RETRY_AFTER_S)
+                self._quiet = self._clock.now() + timedelta(seconds=wait), wait
             raise _refusal(url, message, reply)
         return reply
+
+    def _keep_quiet(self, message: wire.Message) -> None:
+        """Refuse to send what the VTN does not want to get yet."""
+        if self._quiet is None:
+            return
+        until, asked = self._quiet
+        left = (until - self._clock.now()).total_seconds()
+        if not 0.0 < left <= asked:  # it is over, or the clock was set back
+            self._quiet = None
+            return
+        raise TransportError(
+            f"{message.message_type} is not sent: the VTN asked not to be called for another {left:.0f} s",
+            status=503,
+            retry_after_s=left,
+        )
+
+    def _written(self, message: wire.Message) -> bytes:
+        try:
+            return self.seal.written(message)
+        except WireError as error:  # not to be taken for a fault of the VTN
+            raise LocalProtocolError(f"{message.message_type} can't be written: {error}", code="459") from error
 
     def _note(self, payload: Payload) -> None:
         response = response_of(payload.message)

@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from pyopenadr.errors import ConfigError, TransportError
 from pyopenadr.transport.http import HttpTransport
+from pyopenadr.transport.port import Reply
 from pyopenadr.transport.tls import ClientTls, client_context
 
 
@@ -95,7 +96,7 @@ async def opened(transport: HttpTransport) -> AsyncIterator[HttpTransport]:
 async def test_the_request_is_as_the_standard_wants_it() -> None:
     async with listening() as server, opened(HttpTransport()) as transport:
         server.answers = [answer(b"<b/>")]
-        assert await transport.post(server.url, b"<poll/>") == (200, b"<b/>", None)
+        assert await transport.post(server.url, b"<poll/>") == Reply(200, b"<b/>")
         ((first, headers, body),) = server.requests
         assert first == "POST /OpenADR2/Simple/2.0b/OadrPoll HTTP/1.1"
         assert body == b"<poll/>"
@@ -121,8 +122,64 @@ async def test_connections_are_kept_and_cookies_are_not() -> None:
 async def test_any_status_comes_back() -> None:
     async with listening() as server, opened(HttpTransport()) as transport:
         server.answers = [answer(b"no", "503 Busy", Retry_After="17"), answer(b"", "406 No", Retry_After="Fri")]
-        assert await transport.post(server.url, b"1") == (503, b"no", 17.0)
-        assert await transport.post(server.url, b"1") == (406, b"", None)
+        assert await transport.post(server.url, b"1") == Reply(503, b"no", 17.0)
+        assert await transport.post(server.url, b"1") == Reply(406, b"")
+
+
+HERS = "Wed, 01 Jan 2030 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Wed, 01 Jan 2030 12:02:00 GMT", 120.0),
+        ("Wednesday, 01-Jan-30 12:02:00 GMT", 120.0),
+        ("Wed, 01 Jan 2030 11:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-5", None),
+        ("1" * 20, None),
+        ("Wed, 99 Jan 2030 12:02:00 GMT", None),
+    ],
+)
+async def test_a_date_to_wait_for_is_by_the_peers_clock(text: str, seconds: float | None) -> None:
+    async with listening() as server, opened(HttpTransport()) as transport:
+        server.answers = [answer(b"no", "503 Busy", Retry_After=text, Date=HERS)]
+        reply = await transport.post(server.url, b"1")
+        assert reply.retry_after_s == seconds
+        assert reply.date == datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+async def test_through_a_proxy() -> None:
+    async with (
+        listening() as proxy,
+        opened(HttpTransport(proxy=f"http://me:secret@127.0.0.1:{proxy.port}")) as transport,
+    ):
+        proxy.answers = [answer(b"<b/>")]
+        reply = await transport.post("http://vtn.example:8080/OpenADR2/Simple/2.0b/OadrPoll", b"<poll/>")
+        assert reply.body == b"<b/>"
+        ((first, headers, _),) = proxy.requests
+        assert first == "POST http://vtn.example:8080/OpenADR2/Simple/2.0b/OadrPoll HTTP/1.1"
+        assert headers["proxy-authorization"] == "Basic YTpi"
+
+
+async def test_a_proxy_passes_tls_on_and_may_refuse() -> None:
+    async with listening() as proxy, opened(HttpTransport(proxy=f"http://127.0.0.1:{proxy.port}")) as transport:
+        proxy.answers = [b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"]
+        with pytest.raises(TransportError, match=r"the proxy will not pass on to https://vtn.example/: HTTP 407"):
+            await transport.post("https://vtn.example/", b"<poll/>")
+        assert proxy.requests[0][0] == "CONNECT vtn.example:443 HTTP/1.1"
+
+
+async def test_a_proxy_that_is_away() -> None:
+    async with opened(HttpTransport(proxy="http://127.0.0.1:1")) as transport:
+        with pytest.raises(TransportError, match=r"no connection to the proxy 127.0.0.1:1"):
+            await transport.post("http://vtn.example/", b"<poll/>")
+
+
+@pytest.mark.parametrize("proxy", ["socks5://a:1", "proxy.example:3128", "http://", "http://a:x", "https://a:1"])
+def test_a_proxy_that_is_none(proxy: str) -> None:
+    with pytest.raises(ConfigError, match="proxy must be an address"):
+        HttpTransport(proxy=proxy)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from pyopenadr.clock import FakeClock
 from pyopenadr.errors import TransportError
 from pyopenadr.transport.memory import Fault, MemoryTransport
+from pyopenadr.transport.port import Reply
 from tests.unit.ven.scripted import NOW
 
 URL = "https://vtn.example/a/EiEvent"
@@ -29,7 +30,7 @@ async def test_a_request_goes_straight_to_the_door() -> None:
     door = Door()
     transport = MemoryTransport(door)
     reply = await transport.post(URL, b"x")
-    assert reply == (200, b"1", None)
+    assert reply == Reply(200, b"1")
     assert door.calls == [("/a/EiEvent", b"x")]
     await transport.close()
 

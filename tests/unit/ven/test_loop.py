@@ -11,6 +11,7 @@ import pytest
 from pyopenadr.clock import FakeClock
 from pyopenadr.errors import TransportError
 from pyopenadr.model import Event
+from pyopenadr.transport.port import Reply
 from pyopenadr.v2 import wire
 from pyopenadr.v2.faults import response
 from pyopenadr.ven import OpenADRClient
@@ -94,10 +95,71 @@ async def test_a_vtn_that_always_lists_its_events_is_not_polled_without_end(vtn:
 
 
 async def test_a_queue_without_end_does_not_keep_the_vtn_busy(vtn: ScriptedVtn, clock: FakeClock) -> None:
-    vtn.rules[wire.OadrPoll] = lambda _: wire.OadrRegisterReport(request_id="r")
+    numbers = itertools.count()
+    vtn.rules[wire.OadrPoll] = lambda _: wire.OadrRegisterReport(request_id=str(next(numbers)))
     async with running(client_of(vtn, clock), clock):
         await clock.settle(3000)
         assert len(vtn.sent(wire.OadrPoll)) == 100
+
+
+async def test_a_vtn_that_turns_in_circles_is_left_until_the_next_poll(vtn: ScriptedVtn, clock: FakeClock) -> None:
+    vtn.rules[wire.OadrPoll] = lambda _: wire.OadrRegisterReport(request_id="r")
+    async with running(client_of(vtn, clock), clock):
+        await clock.settle(3000)
+        assert len(vtn.sent(wire.OadrPoll)) == 4
+        await clock.advance(10)
+        assert len(vtn.sent(wire.OadrPoll)) == 8
+
+
+async def test_a_vtn_that_wants_to_be_left_alone_gets_nothing_until_then(vtn: ScriptedVtn, clock: FakeClock) -> None:
+    post = vtn.post
+
+    async def busy(url: str, body: bytes) -> Reply:
+        reply = await post(url, body)
+        return Reply(503, b"busy", 100.0) if clock.now() < NOW + timedelta(seconds=30) else reply
+
+    async with running(client_of(vtn, clock, on_event=_opt_in), clock) as client:
+        vtn.post = busy  # type: ignore[method-assign]
+        await clock.advance(10)
+        before = len(vtn.log)
+        await clock.advance(89)
+        with pytest.raises(TransportError, match=r"asked not to be called for another \d+ s") as caught:
+            await client.query_registration()
+        assert caught.value.retry_after_s is not None
+        assert len(vtn.log) == before
+        await clock.advance(12)
+        assert len(vtn.log) > before
+
+
+async def test_a_step_that_was_left_out_is_made_up_for(vtn: ScriptedVtn, clock: FakeClock) -> None:
+    vtn.rules[wire.OadrRegisterReport] = lambda _: 500
+    async with running(client_of(vtn, clock), clock):
+        await clock.advance(60)
+        assert len(vtn.sent(wire.OadrRegisterReport)) == 3
+        del vtn.rules[wire.OadrRegisterReport]
+        await clock.advance(120)
+        assert len(vtn.sent(wire.OadrRegisterReport)) == 4
+
+
+async def test_another_vtn_than_the_configured_one_is_not_registered_with(
+    vtn: ScriptedVtn, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(client_of(vtn, clock, vtn_id="the right one"), clock) as client:
+        await clock.advance(60)
+        assert not client.registered
+        assert client.vtn_id == "the right one"
+    assert any("'vtn-1', but vtn_id says 'the right one'" in line for line in problems(caplog.records))
+
+
+async def test_a_vtn_with_a_new_name_is_told(
+    vtn: ScriptedVtn, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of(vtn, clock)
+    await client.create_party_registration()
+    vtn.rules[wire.OadrCreatePartyRegistration] = lambda message: vtn.created(message, vtn_id="vtn-2")
+    await client.create_party_registration()
+    assert client.vtn_id == "vtn-2"
+    assert any("calls itself 'vtn-2' now" in line for line in problems(caplog.records))
 
 
 async def _opt_in(_: object) -> str:
