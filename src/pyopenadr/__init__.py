@@ -58,9 +58,12 @@ if TYPE_CHECKING:
         TransportInterface,
         Unit,
     )
+    from pyopenadr.model.timeline import Step
     from pyopenadr.transport.tls import ServerTls
     from pyopenadr.ven.client import OpenADRClient
     from pyopenadr.ven.event import EventReply
+    from pyopenadr.ven.execution import EndReason, TimedInterval
+    from pyopenadr.ven.failsafe import FailSafe
     from pyopenadr.vtn.server import OpenADRServer
 
     __version__: str
@@ -74,9 +77,11 @@ __all__ = [
     "ConfigError",
     "DataPoint",
     "Duration",
+    "EndReason",
     "Event",
     "EventReply",
     "EventStatus",
+    "FailSafe",
     "Group",
     "Interval",
     "LoadControlState",
@@ -106,8 +111,10 @@ __all__ = [
     "Signal",
     "SignatureInvalid",
     "Span",
+    "Step",
     "StoreError",
     "Target",
+    "TimedInterval",
     "TransportError",
     "TransportInterface",
     "Unit",
@@ -116,6 +123,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "EndReason": "pyopenadr.ven.execution",
+    "FailSafe": "pyopenadr.ven.failsafe",
+    "Step": "pyopenadr.model.timeline",
+    "TimedInterval": "pyopenadr.ven.execution",
     "EventReply": "pyopenadr.ven.event",
     "OpenADRClient": "pyopenadr.ven.client",
     "OpenADRServer": "pyopenadr.vtn.server",

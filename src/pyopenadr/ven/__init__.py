@@ -4,6 +4,7 @@ from pyopenadr.ven.client import OpenADRClient
 from pyopenadr.ven.declaration import data_point
 from pyopenadr.ven.event import EventReply
 from pyopenadr.ven.execution import EndReason, TimedInterval
+from pyopenadr.ven.failsafe import FailSafe
 from pyopenadr.ven.handler import HandlerFailed
 from pyopenadr.ven.manual import Exchange
 from pyopenadr.ven.source import RECORDED, Feed
@@ -13,6 +14,7 @@ __all__ = [
     "EndReason",
     "EventReply",
     "Exchange",
+    "FailSafe",
     "Feed",
     "HandlerFailed",
     "OpenADRClient",

@@ -18,6 +18,7 @@ from pyopenadr.transport.http import HttpTransport
 from pyopenadr.transport.port import Transport
 from pyopenadr.v2.ven import KnownEvent, VenScope, executed_span
 from pyopenadr.ven.backoff import Draw
+from pyopenadr.ven.failsafe import FailSafe
 from pyopenadr.ven.handler import Handler, HandlerSlot, handler_of
 from pyopenadr.ven.journal import Journal
 from pyopenadr.ven.manual import ManualMode
@@ -74,6 +75,9 @@ class OpenADRClient(ManualMode):
     on_recovery = HandlerSlot()
     """Called with the event and a `model.Span`, when the transition back begins: before its end or at it."""
 
+    on_failsafe = HandlerSlot()
+    """Called with a `FailSafe` when the VTN has been silent for `failsafe_after`, and when it is back."""
+
     next_report = HandlerSlot()
     """Called with a `model.ReportRequest` each time a report without a source is due. Returns the readings: a list of
     `model.Reading`, or a mapping from rID to number or `ResourceStatus`; None reports that there is no valid value.
@@ -99,12 +103,15 @@ class OpenADRClient(ManualMode):
         on_event_end: Handler | None = None,
         on_ramp_up: Handler | None = None,
         on_recovery: Handler | None = None,
+        on_failsafe: Handler | None = None,
         on_report: Handler | None = None,
         next_report: Handler | None = None,
         wanted_reports: Handler | None = None,
         default_opt: OptType | str = OptType.OUT,
         handler_timeout_s: float = 30.0,
         run_test_events: bool = False,
+        failsafe: str | float = "hold",
+        failsafe_after: timedelta | float | None = None,
         poll_interval: timedelta | float | None = None,
         jitter: float = 0.1,
         query_first: bool = False,
@@ -150,6 +157,9 @@ class OpenADRClient(ManualMode):
                 a VTN must not count on a load that nobody has taken off.
             handler_timeout_s: how long a handler may take.
             run_test_events: whether test events are executed like others; else they are only answered.
+            failsafe: what to do while the VTN is silent: "hold" goes on with the events that are known, "release"
+                ends them, and a number ends them and asks `on_failsafe` to go to that level.
+            failsafe_after: how long (seconds, if a number) it must have been silent for that; None: that never happens.
             poll_interval: how often to poll (seconds, if a number); None means as often as the VTN asks.
             jitter: the share by which a wait is lengthened at random, at most.
             query_first: whether auto mode sends oadrQueryRegistration before it registers.
@@ -196,6 +206,8 @@ class OpenADRClient(ManualMode):
             keep_history=keep_history,
             most_history=most_history,
             run_test_events=run_test_events,
+            failsafe=failsafe,
+            failsafe_after=failsafe_after,
         )
         clock = clock if clock is not None else SystemClock()
         draw: Draw = random if random is not None else randomness.SystemRandom()
@@ -245,6 +257,7 @@ class OpenADRClient(ManualMode):
             on_event_end=on_event_end,
             on_ramp_up=on_ramp_up,
             on_recovery=on_recovery,
+            on_failsafe=on_failsafe,
             on_report=on_report,
             next_report=next_report,
             wanted_reports=wanted_reports,
@@ -300,6 +313,11 @@ class OpenADRClient(ManualMode):
         """How many readings were given up because the VTN did not take them, as far as the state goes back."""
         return self._parts.reporter.backlog.dropped
 
+    @property
+    def failsafe(self) -> FailSafe | None:
+        """The fail-safe that is in force because the VTN has been silent for `failsafe_after`, if it is."""
+        return self._parts.guard.state
+
     def executed_span(self, event_id: str) -> Span:
         """When this VEN executes the event: its active period, moved by the random offset (2.0b rule 30)."""
         known = self._parts.events.known[event_id]
@@ -327,6 +345,7 @@ class OpenADRClient(ManualMode):
         self._stop, self._ended = stop, ended
         self._parts.resume()
         self._parts.crew.spawn(self._parts.scheduler.run(), "execution of events")
+        self._parts.crew.spawn(self._parts.guard.run(), "fail-safe")
         main = self._parts.crew.spawn(self._parts.loop.run(), "polling")
         try:
             await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)

@@ -32,6 +32,8 @@ class EndReason(StrEnum):
     """A new version begins later, or is only a test."""
     UNREGISTERED = "unregistered"
     """The registration ended, and with it every event (2.0b rule 407)."""
+    FAILSAFE = "failsafe"
+    """The VTN has been silent for so long that the VEN is to let go; the event begins again if the VTN is back."""
 
 
 class TimedInterval(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,7 +33,8 @@ LEAST_CAP_S, MOST_CAP_S = 10.0, 300.0
 class Loop:
     """The heart of auto mode. Nothing but cancellation ends `run`.
 
-    `on_news` is called each time the VTN has been asked what is new, or could not be.
+    `on_news` is called each time the VTN has been asked what is new, or could not be, and `on_contact` with whether it
+    gave the answers that it should.
     `jitter` lengthens each wait by up to that share of it, so that many VENs don't all poll at the same instant.
     `again_after` is how long to wait before registering anew when the VTN has ended the registration.
     """
@@ -49,6 +50,7 @@ class Loop:
         draw: Draw,
         journal: Journal,
         on_news: Callable[[], None],
+        on_contact: Callable[[bool], None],
         jitter: float,
         query_first: bool,
         again_after: timedelta,
@@ -61,6 +63,7 @@ class Loop:
         self._draw = draw
         self._journal = journal
         self._on_news = on_news
+        self._on_contact = on_contact
         self._jitter = jitter
         self._query_first = query_first
         self._again_after = again_after
@@ -104,10 +107,12 @@ class Loop:
             self._journal.exception("polling failed by a bug in pyopenadr; it goes on")
             return self._backoff.next()
         self._backoff.reset()
+        self._on_contact(True)
         interval = self._registrar.poll_interval.total_seconds()
         return interval * (1.0 + self._jitter * self._draw.random())
 
     def _failed(self, error: OpenADRError) -> float:
+        self._on_contact(False)
         if asks_to_register(error):
             self._registrar.state = State.NONE
         longest = DEFAULT_POLL_INTERVAL.total_seconds()

@@ -17,6 +17,7 @@ from pyopenadr.ven.backlog import Backlog
 from pyopenadr.ven.backoff import Draw
 from pyopenadr.ven.dispatch import Dispatcher
 from pyopenadr.ven.event import EventBook
+from pyopenadr.ven.failsafe import Guard, action_of
 from pyopenadr.ven.handler import Caller, Handler
 from pyopenadr.ven.history import LEAST, History
 from pyopenadr.ven.journal import Journal
@@ -57,6 +58,8 @@ class Settings:
     keep_history: timedelta | float
     most_history: int
     run_test_events: bool
+    failsafe: str | float
+    failsafe_after: timedelta | float | None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.jitter <= 1.0:
@@ -69,6 +72,9 @@ class Settings:
             interval("poll_interval", self.poll_interval)
         interval("register_again_after", self.register_again_after)
         interval("keep_unsent", self.keep_unsent)
+        action_of(self.failsafe)
+        if self.failsafe_after is not None:
+            interval("failsafe_after", self.failsafe_after)
         if self.most_unsent < 1:
             raise ConfigError(f"most_unsent must be at least 1, not {self.most_unsent}")
         interval("keep_history", self.keep_history)
@@ -95,6 +101,7 @@ class Parts:
     requester: Requester
     dispatcher: Dispatcher
     loop: Loop
+    guard: Guard
 
     def resume(self) -> None:
         """Go on with what was begun before a stop or a restart, and measure."""
@@ -202,6 +209,18 @@ def assemble(
         journal=journal,
         scope=scope,
     )
+    after = settings.failsafe_after
+    guard = Guard(
+        after=None if after is None else interval("failsafe_after", after),
+        failsafe=settings.failsafe,
+        scheduler=scheduler,
+        caller=caller,
+        clock=clock,
+        journal=journal,
+        ledger=ledger,
+        handler=lambda: handler("on_failsafe"),
+        is_meant=lambda: registrar.state is not State.ENDED,
+    )
     loop = Loop(
         registrar=registrar,
         dispatcher=dispatcher,
@@ -211,6 +230,7 @@ def assemble(
         draw=draw,
         journal=journal,
         on_news=scheduler.release,
+        on_contact=lambda well: guard.heard() if well else guard.missed(),
         jitter=settings.jitter,
         query_first=settings.query_first,
         again_after=interval("register_again_after", settings.register_again_after),
@@ -231,6 +251,7 @@ def assemble(
         requester=requester,
         dispatcher=dispatcher,
         loop=loop,
+        guard=guard,
     )
 
 

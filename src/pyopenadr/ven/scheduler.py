@@ -30,6 +30,7 @@ START_PATIENCE = timedelta(seconds=10)
 class Scheduler:
     """Executes the events that this VEN has opted in to.
 
+    While it is `suspended` (then `wake` it) no event is executed, and those that run are ended.
     `known` gives the events there are, `handler` the user's handler of a name. How far each event has got is noted
     after each call, before the next one: a call that was under way when the process died is made again.
     """
@@ -59,6 +60,7 @@ class Scheduler:
         self._turn: list[asyncio.Future[None]] = []
         self._woken: asyncio.Event | None = None
         self._held_until: datetime | None = None
+        self.suspended = False
 
     # -- what others say -----------------------------------------------------------------------------------------
 
@@ -82,6 +84,13 @@ class Scheduler:
         else:
             self._forget(event_id)
         self.wake()
+
+    async def quiet(self) -> None:
+        """Wait until no event runs."""
+        while any(run.begun for run in self._runs.values()):
+            turn = asyncio.get_running_loop().create_future()
+            self._turn.append(turn)
+            await turn
 
     def executions(self) -> list[tuple[Event, Span]]:
         """The events that are, were or will be executed, with when."""
@@ -114,7 +123,8 @@ class Scheduler:
             await self._rest(self._woken, rest)
 
     def _is_wanted(self, known: KnownEvent) -> bool:
-        return known.opt_type is OptType.IN and (self._takes_tests or not known.event.is_test)
+        is_meant = known.opt_type is OptType.IN and (self._takes_tests or not known.event.is_test)
+        return is_meant and not self.suspended
 
     def _refresh(self) -> None:
         """Bring the runs up to date with what is known of the events."""
@@ -122,9 +132,8 @@ class Scheduler:
         for event_id, known in events.items():
             if self._is_wanted(known):
                 self._want(event_id, known)
-            elif (run := self._runs.get(event_id)) is not None and known.opt_type is not None:
-                reason = EndReason.OPTED_OUT if known.opt_type is OptType.OUT else EndReason.MODIFIED
-                self._break_off(event_id, run, reason)
+            elif (run := self._runs.get(event_id)) is not None and (known.opt_type is not None or self.suspended):
+                self._break_off(event_id, run, self._reason(known))
             elif run is not None and not run.begun:
                 self._forget(event_id)  # nobody has decided yet about its new version
         now = self._clock.now()
@@ -133,6 +142,12 @@ class Scheduler:
             is_recovering = run.ended and (event_id in self._drivers or next_call(run, now) is not None)
             if not run.begun and not is_recovering:
                 self._forget(event_id)
+
+    def _reason(self, known: KnownEvent) -> EndReason:
+        """Why an event is not wanted any more that still is known."""
+        if known.opt_type is OptType.OUT:
+            return EndReason.OPTED_OUT
+        return EndReason.FAILSAFE if self.suspended else EndReason.MODIFIED
 
     def _want(self, event_id: str, known: KnownEvent) -> None:
         event, span = known.event, executed_span(known.event, known.offset)

@@ -112,7 +112,9 @@ class GroupService(PartyService):
             found.update(member.ven_id for member in await self.store.list_members(group_id=group_id))
         return found
 
-    async def _vens_named(self, target: Target, groups: Sequence[Group], *, strict: bool) -> tuple[set[str] | None, bool]:
+    async def _vens_named(
+        self, target: Target, groups: Sequence[Group], *, strict: bool
+    ) -> tuple[set[str] | None, bool]:
         """The VENs that a target names, None for all; and whether what is kept here has told so."""
         found = set(target.ven_ids)
         by_group = any(getattr(target, kind) for kind in _BY_GROUP)
