@@ -61,14 +61,15 @@ if TYPE_CHECKING:
     from pyopenadr.model.timeline import Step
     from pyopenadr.transport.tls import ServerTls
     from pyopenadr.ven.client import OpenADRClient
-    from pyopenadr.ven.event import EventReply
     from pyopenadr.ven.execution import EndReason, TimedInterval
     from pyopenadr.ven.failsafe import FailSafe
+    from pyopenadr.ven.reply import DEFER, Defer, EventReply
     from pyopenadr.vtn.server import OpenADRServer
 
     __version__: str
 
 __all__ = [
+    "DEFER",
     "EVERYONE",
     "Area",
     "Baseline",
@@ -76,6 +77,7 @@ __all__ = [
     "Capability",
     "ConfigError",
     "DataPoint",
+    "Defer",
     "Duration",
     "EndReason",
     "Event",
@@ -123,11 +125,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "DEFER": "pyopenadr.ven.reply",
+    "Defer": "pyopenadr.ven.reply",
     "EndReason": "pyopenadr.ven.execution",
     "FailSafe": "pyopenadr.ven.failsafe",
     "Step": "pyopenadr.model.timeline",
     "TimedInterval": "pyopenadr.ven.execution",
-    "EventReply": "pyopenadr.ven.event",
+    "EventReply": "pyopenadr.ven.reply",
     "OpenADRClient": "pyopenadr.ven.client",
     "OpenADRServer": "pyopenadr.vtn.server",
     "ServerTls": "pyopenadr.transport.tls",

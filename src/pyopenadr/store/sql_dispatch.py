@@ -22,6 +22,10 @@ T = TypeVar("T")
 _ADD_TRACE: Final = insert(table.trace)
 
 
+def _add_traces(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    connection.execute(_ADD_TRACE, rows)
+
+
 class SqlDispatch:
     """See `pyopenadr.store.sql.SqlStore`."""
 
@@ -51,7 +55,7 @@ class SqlDispatch:
         rows = [row.trace_to_row(trace) for trace in traces]
         writer = self._open_writer()
         if rows:
-            await writer.run_many(_ADD_TRACE, rows)
+            await writer.run_many(_add_traces, rows)
 
     async def list_traces(self, event_id: str, *, ven_id: str | None = None) -> list[Trace]:
         query = select(table.trace).where(table.trace.c.event_id == event_id).order_by(table.trace.c.seq)

@@ -2,15 +2,17 @@
 
 from pyopenadr.ven.client import OpenADRClient
 from pyopenadr.ven.declaration import data_point
-from pyopenadr.ven.event import EventReply
 from pyopenadr.ven.execution import EndReason, TimedInterval
 from pyopenadr.ven.failsafe import FailSafe
 from pyopenadr.ven.handler import HandlerFailed
 from pyopenadr.ven.manual import Exchange
+from pyopenadr.ven.reply import DEFER, Defer, EventReply
 from pyopenadr.ven.source import RECORDED, Feed
 
 __all__ = [
+    "DEFER",
     "RECORDED",
+    "Defer",
     "EndReason",
     "EventReply",
     "Exchange",

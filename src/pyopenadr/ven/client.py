@@ -49,8 +49,9 @@ class OpenADRClient(ManualMode):
 
     on_event = HandlerSlot()
     """Called with each new version of an event (`model.Event`), also when it is cancelled (`event.cancelled`).
-    Returns "optIn", "optOut", or an `EventReply`, which sets the contents of the oadrCreatedEvent. For a cancelled
-    event what it returns is not used. If it fails or takes too long, the answer is `default_opt`."""
+    Returns "optIn", "optOut", an `EventReply`, which sets the contents of the oadrCreatedEvent, or `DEFER` or a
+    `Defer` if somebody decides later. For a cancelled event what it returns is not used. If it fails or takes too long,
+    the answer is `default_opt`."""
 
     on_report = HandlerSlot()
     """Called with each report (`model.Report`) that the VTN sends. The VTN gets its acknowledgement when it returns;
@@ -110,6 +111,7 @@ class OpenADRClient(ManualMode):
         default_opt: OptType | str = OptType.OUT,
         handler_timeout_s: float = 30.0,
         run_test_events: bool = False,
+        opts_decide: bool = False,
         failsafe: str | float = "hold",
         failsafe_after: timedelta | float | None = None,
         poll_interval: timedelta | float | None = None,
@@ -157,6 +159,8 @@ class OpenADRClient(ManualMode):
                 a VTN must not count on a load that nobody has taken off.
             handler_timeout_s: how long a handler may take.
             run_test_events: whether test events are executed like others; else they are only answered.
+            opts_decide: whether an availability of `create_opt` answers the events that it is about, in place of
+                `on_event`: those that overlap an optOut, and those that lie within an optIn.
             failsafe: what to do while the VTN is silent: "hold" goes on with the events that are known, "release"
                 ends them, and a number ends them and asks `on_failsafe` to go to that level.
             failsafe_after: how long (seconds, if a number) it must have been silent for that; None: that never happens.
@@ -206,6 +210,7 @@ class OpenADRClient(ManualMode):
             keep_history=keep_history,
             most_history=most_history,
             run_test_events=run_test_events,
+            opts_decide=opts_decide,
             failsafe=failsafe,
             failsafe_after=failsafe_after,
         )

@@ -10,8 +10,8 @@ from types import MappingProxyType
 import msgspec
 
 from pyopenadr.clock import Clock
-from pyopenadr.errors import OpenADRError
-from pyopenadr.model import Event, OptType, ResponseRequired
+from pyopenadr.errors import LocalProtocolError, OpenADRError
+from pyopenadr.model import Event, OptType, ResponseRequired, Span
 from pyopenadr.v2 import wire
 from pyopenadr.v2.ven import (
     KnownEvent,
@@ -31,51 +31,17 @@ from pyopenadr.ven.execution import EndReason
 from pyopenadr.ven.handler import Caller, Handler, HandlerFailed
 from pyopenadr.ven.journal import Journal
 from pyopenadr.ven.outbox import Letter, Outbox
+from pyopenadr.ven.reply import Defer, EventReply, reply_of
 from pyopenadr.ven.schedule import sleep_until
 from pyopenadr.ven.session import asks_to_register
 from pyopenadr.ven.state import Ledger
 from pyopenadr.ven.task import Crew
 
-__all__ = ["EventBook", "EventReply", "reply_of"]
+__all__ = ["EventBook"]
 
 GATHER_S = 1.0
 """How long a decided answer waits for others that are being decided, so that they go in one message (rule 12)."""
 LANE = "event"
-
-
-class EventReply(msgspec.Struct, frozen=True, kw_only=True):
-    """What `on_event` may return in place of "optIn" or "optOut": the contents of the event's oadrCreatedEvent.
-
-    `opt_type` is one of these two, `response_code` has three digits, and `response_description` is free text, None for
-    the standard's word on the code.
-    """
-
-    opt_type: OptType | str
-    response_code: str = "200"
-    response_description: str | None = None
-
-
-def reply_of(answer: object) -> EventReply:
-    """What a handler's return value means.
-
-    Raises:
-        HandlerFailed: it means nothing.
-    """
-    if isinstance(answer, str) and answer in ("optIn", "optOut"):
-        return EventReply(opt_type=OptType(answer))
-    opt_type = getattr(answer, "opt_type", None)
-    code = getattr(answer, "response_code", "200")
-    description = getattr(answer, "response_description", None)
-    if (
-        opt_type in ("optIn", "optOut")
-        and isinstance(code, str)
-        and len(code) == 3
-        and code.isascii()
-        and code.isdigit()
-        and isinstance(description, str | None)
-    ):
-        return EventReply(opt_type=OptType(opt_type), response_code=code, response_description=description)
-    raise HandlerFailed(f'on_event returned {answer!r}: return "optIn", "optOut" or an EventReply')
 
 
 class _Decision:
@@ -99,6 +65,13 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     undecided: bool
 
 
+class _Deferral(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that somebody decides about later; at `until`, `default` is the answer."""
+
+    until: datetime
+    default: OptType
+
+
 class _Ending(msgspec.Struct, frozen=True, kw_only=True):
     """A cancelled event that the user has yet to hear of, at `until`."""
 
@@ -109,9 +82,9 @@ class _Ending(msgspec.Struct, frozen=True, kw_only=True):
 class EventBook:
     """Receives events, has them decided, and answers; what it knows survives a restart.
 
-    `handler` gives the user's handler, or None where there is none. `on_lost` is called if the VTN no longer knows us,
-    `on_change` whenever the known events have changed, and `on_end` with an event that is taken back, until when it
-    still runs, and why.
+    `handler` gives the user's handler, or None where there is none; `word_on` may decide in its place. `on_lost` is
+    called if the VTN no longer knows us, `on_change` whenever the known events have changed, and `on_end` with an event
+    that is taken back, until when it still runs, and why.
     """
 
     def __init__(
@@ -127,6 +100,7 @@ class EventBook:
         default_opt: OptType,
         ven_id: Callable[[], str],
         handler: Callable[[], Handler | None],
+        word_on: Callable[[Event, Span], OptType | None],
         on_lost: Callable[[OpenADRError], None],
         on_change: Callable[[], None],
         on_end: Callable[[str, Event, datetime, EndReason], None],
@@ -143,11 +117,14 @@ class EventBook:
         self._ledger = ledger
         self._default = EventReply(opt_type=default_opt)
         self._handler = handler
+        self._word_on = word_on
         self._on_lost = on_lost
         self._on_change = on_change
         self._on_end = on_end
         self._ven_id = ven_id
         self._deciding: dict[str, _Decision] = {}
+        self._deferrals = ledger.load("deferral", _Deferral)
+        self._deadlines: dict[str, asyncio.Task[None]] = {}
         self._endings = ledger.load("ending", _Ending)
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._answers = ledger.load("answer", wire.EventResponse)
@@ -158,6 +135,11 @@ class EventBook:
     def events(self) -> Mapping[str, KnownEvent]:
         """The known events by their id."""
         return MappingProxyType(self.known)
+
+    @property
+    def deferred(self) -> Mapping[str, datetime]:
+        """The events that wait for somebody's decision, with until when."""
+        return {event_id: deferral.until for event_id, deferral in self._deferrals.items()}
 
     def receive(self, message: wire.OadrDistributeEvent, scope: VenScope, *, reply_limit: int | None = None) -> bool:
         """Take in a list of events; whether it held anything new."""
@@ -172,9 +154,34 @@ class EventBook:
         return bool(outcome.implied_cancels) or any(verdict.kind != "unchanged" for verdict in outcome.verdicts)
 
     def opted(self, event_id: str, opt_type: OptType) -> None:
-        """The user has answered this event by hand."""
+        """The user has answered this event by hand, and has told the VTN."""
         if event_id in self.known:
+            self._undecide(event_id)
             self._note(msgspec.structs.replace(self.known[event_id], opt_type=opt_type), undecided=False)
+
+    def decide(self, event_id: str, opt_type: OptType) -> None:
+        """Somebody decides about an event, also about one that has an answer; the VTN gets to know it.
+
+        Raises:
+            LocalProtocolError: there is no such event.
+        """
+        known = self.known.get(event_id)
+        if known is None:
+            raise LocalProtocolError(f"there is no event {event_id!r}, or none any more", code="452")
+        if known.opt_type is opt_type and event_id not in self._undecided:
+            return
+        self._undecide(event_id)
+        self._settle(self._verdict_on(known.event), EventReply(opt_type=opt_type), final=True)
+        self._send_when_decided()
+
+    def revise(self) -> None:
+        """The availabilities have changed: what they say to the known events counts."""
+        for event_id, known in list(self.known.items()):
+            span = executed_span(known.event, known.offset)
+            is_over = span.end is not None and span.end <= self._clock.now()
+            word = None if is_over else self._word_on(known.event, span)
+            if word is not None:
+                self.decide(event_id, word)
 
     def forget(self) -> None:
         """The registration is over: every event ends, and nothing is answered any more."""
@@ -190,14 +197,11 @@ class EventBook:
     def resume(self) -> None:
         """Go on with what was begun before a stop or a restart: ask what is undecided, tell what has ended."""
         for event_id in [it for it in self.known if it in self._undecided and it not in self._deciding]:
-            event = self.known[event_id].event
-            verdict = Verdict(
-                kind="new",
-                event_id=event_id,
-                modification_number=event.modification_number,
-                answer=event.response_required == ResponseRequired.ALWAYS,
-            )
-            self._decide(verdict, event)
+            if event_id in self._deferrals:
+                self._await_deadline(event_id, self._deferrals[event_id])
+            else:
+                event = self.known[event_id].event
+                self._decide(self._verdict_on(event), event)
         for event_id, ending in self._endings.items():
             if event_id not in self._ending:
                 self._await_end(event_id, ending)
@@ -206,6 +210,7 @@ class EventBook:
     def clear_tasks(self) -> None:
         """The client stops: its tasks are gone, and so is what was being decided."""
         self._deciding.clear()
+        self._deadlines.clear()
         self._ending.clear()
         self._gathering = None
 
@@ -230,7 +235,7 @@ class EventBook:
                 assert old is not None
                 # The answer quotes the message that brought the event last (2.0b rule 42).
                 self.known[event_id] = msgspec.structs.replace(old, request_id=request_id)
-                if old.opt_type is None and event_id not in self._deciding:
+                if old.opt_type is None and event_id not in self._deciding and event_id not in self._deferrals:
                     self._decide(verdict, old.event)
                     return
             case "cancelled":
@@ -263,6 +268,7 @@ class EventBook:
         self._on_change()
 
     def _drop(self, event_id: str) -> KnownEvent:
+        self._undecide(event_id)
         self._undecided.discard(event_id)
         self._ledger.drop("event", event_id)
         self._on_change()
@@ -295,9 +301,13 @@ class EventBook:
     # -- what the user says --------------------------------------------------------------------------------------
 
     def _decide(self, verdict: Verdict, event: Event) -> None:
-        if (older := self._deciding.pop(event.event_id, None)) is not None:
-            older.cancel()
+        self._undecide(event.event_id)
         self._drop_answer(event.event_id)
+        word = self._word_on(event, executed_span(event, self.known[event.event_id].offset))
+        if word is not None:
+            self._journal.info(f"event {event.event_id}: {word} by the availabilities that were told")
+            self._settle(verdict, EventReply(opt_type=word), final=True)
+            return
         handler = self._handler()
         if handler is None:
             if not self._warned:
@@ -325,12 +335,58 @@ class EventBook:
             except HandlerFailed as error:
                 self._complain(event, str(error))
                 reply = self._default
+            if isinstance(reply, Defer):
+                self._defer(decision.verdict, event, reply)
+                return
             self._settle(decision.verdict, reply, final=True, told=decision.defaulted and reply == self._default)
         finally:
             call.cancel()
             if self._deciding.get(event.event_id) is decision:
                 del self._deciding[event.event_id]
         self._send_when_decided()
+
+    def _verdict_on(self, event: Event) -> Verdict:
+        """What is to be done with an event that was received before."""
+        return Verdict(
+            kind="new",
+            event_id=event.event_id,
+            modification_number=event.modification_number,
+            answer=event.response_required == ResponseRequired.ALWAYS,
+        )
+
+    def _undecide(self, event_id: str) -> None:
+        """Nobody is asked about this event any more."""
+        if (decision := self._deciding.pop(event_id, None)) is not None:
+            decision.cancel()
+        if (deadline := self._deadlines.pop(event_id, None)) is not None:
+            deadline.cancel()
+        if self._deferrals.pop(event_id, None) is not None:
+            self._ledger.drop("deferral", event_id)
+
+    def _defer(self, verdict: Verdict, event: Event, defer: Defer) -> None:
+        known = self.known.get(event.event_id)
+        if known is None or known.event.modification_number != verdict.modification_number:
+            return
+        until = defer.deadline(event, known.offset, self._clock.now())
+        default = self._default.opt_type if defer.default is None else defer.default
+        deferral = _Deferral(until=until, default=OptType(default))
+        self._deferrals[event.event_id] = deferral
+        self._ledger.put("deferral", event.event_id, deferral)
+        self._await_deadline(event.event_id, deferral)
+
+    def _await_deadline(self, event_id: str, deferral: _Deferral) -> None:
+        if event_id not in self._deadlines:
+            work = self._default_at(event_id, deferral)
+            self._deadlines[event_id] = self._crew.spawn(work, f"deadline of {event_id}")
+
+    async def _default_at(self, event_id: str, deferral: _Deferral) -> None:
+        await sleep_until(self._clock, deferral.until)
+        self._deadlines.pop(event_id, None)  # it must not be cancelled by what follows
+        self._journal.warning(
+            f"event {event_id}: nobody has decided, so it is answered with {deferral.default}",
+            extra={"event_id": event_id},
+        )
+        self.decide(event_id, deferral.default)
 
     def _complain(self, event: Event, problem: str) -> None:
         known = self.known.get(event.event_id)
@@ -362,8 +418,6 @@ class EventBook:
     def _end(self, event_id: str, event: Event, reason: EndReason = EndReason.CANCELLED) -> None:
         """The event is cancelled: the user hears of it when it really ends (2.0b rule 65)."""
         known = self._drop(event_id)
-        if (decision := self._deciding.pop(event_id, None)) is not None:
-            decision.cancel()
         self._drop_answer(event_id)
         now = self._clock.now()
         ending = _Ending(event=event, until=now + cancel_delay(known, now, self._draw.random()))

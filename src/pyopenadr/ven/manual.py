@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pyopenadr.errors import ConfigError, LocalProtocolError, ModelError
@@ -57,7 +56,6 @@ class ManualMode:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._delivered: dict[str, tuple[int, str]] = {}
-        self._opts = parts.ledger.load("opt", Opt)
 
     @property
     def running(self) -> bool:
@@ -155,6 +153,28 @@ class ManualMode:
         await self._parts.ledger.kept()
         return _native(reply)
 
+    @property
+    def deferred(self) -> Mapping[str, datetime]:
+        """The events that wait for somebody's decision, by their id, with until when."""
+        return self._parts.events.deferred
+
+    async def opt_in(self, event_id: str) -> None:
+        """Take part in an event of auto mode: one that was deferred, or against the answer that it has.
+
+        The VTN hears of it as soon as it can be reached, also after a restart. An opt by `create_opt(event_id=…)`
+        stands until another one (2.0b rule 206); change it by that.
+
+        Raises:
+            LocalProtocolError: there is no such event.
+        """
+        self._parts.events.decide(event_id, OptType.IN)
+        await self._parts.ledger.kept()
+
+    async def opt_out(self, event_id: str) -> None:
+        """Take no part in an event, or no more; like `opt_in`."""
+        self._parts.events.decide(event_id, OptType.OUT)
+        await self._parts.ledger.kept()
+
     def _version_of(self, event_id: str, modification_number: int | None) -> tuple[int, str]:
         """The event's number, and the requestID of the message that brought it."""
         number, request_id = self._delivered.get(event_id, (None, ""))
@@ -178,7 +198,7 @@ class ManualMode:
     @property
     def opts(self) -> Mapping[str, Opt]:
         """The availabilities that the VTN has been told and that were not taken back, by optID."""
-        return MappingProxyType(self._opts)
+        return self._parts.opts.opts
 
     async def create_opt(
         self,
@@ -216,8 +236,8 @@ class ManualMode:
         message = lower_opt(opt, self._parts.session.new_id())
         reply = await self._parts.session.tell("EiOpt", message, wire.OadrCreatedOpt)
         if event_id is None:
-            self._opts[opt.opt_id] = opt
-            self._parts.ledger.put("opt", opt.opt_id, opt)
+            self._parts.opts.put(opt)
+            self._parts.events.revise()
         elif target is None and not device_classes:
             self._parts.events.opted(event_id, opt.opt_type)
         await self._parts.ledger.kept()
@@ -229,8 +249,8 @@ class ManualMode:
             request_id=self._parts.session.new_id(), opt_id=opt_id, ven_id=self._parts.registrar.ven_id
         )
         reply = await self._parts.session.tell("EiOpt", message, wire.OadrCanceledOpt)
-        self._opts.pop(opt_id, None)
-        self._parts.ledger.drop("opt", opt_id)
+        self._parts.opts.drop(opt_id)
+        await self._parts.ledger.kept()
         return _native(reply)
 
     # -- reports -------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from pyopenadr.errors import ConfigError, OpenADRError
 from pyopenadr.model import OptType
 from pyopenadr.model.time import ZERO
 from pyopenadr.v2.ven import VenScope
+from pyopenadr.ven.availability import OptBook
 from pyopenadr.ven.backlog import Backlog
 from pyopenadr.ven.backoff import Draw
 from pyopenadr.ven.dispatch import Dispatcher
@@ -58,6 +59,7 @@ class Settings:
     keep_history: timedelta | float
     most_history: int
     run_test_events: bool
+    opts_decide: bool
     failsafe: str | float
     failsafe_after: timedelta | float | None
 
@@ -93,6 +95,7 @@ class Parts:
     session: Session
     outbox: Outbox
     registrar: Registrar
+    opts: OptBook
     events: EventBook
     scheduler: Scheduler
     history: History
@@ -147,6 +150,7 @@ def assemble(
         handler=handler,
         takes_tests=settings.run_test_events,
     )
+    opts = OptBook(ledger, clock, decides=settings.opts_decide)
     events = EventBook(
         outbox=outbox,
         caller=caller,
@@ -158,6 +162,7 @@ def assemble(
         default_opt=OptType(settings.default_opt),
         ven_id=ven_id,
         handler=lambda: handler("on_event"),
+        word_on=opts.word_on,
         on_lost=on_lost,
         on_change=scheduler.wake,
         on_end=scheduler.finish,
@@ -243,6 +248,7 @@ def assemble(
         session=session,
         outbox=outbox,
         registrar=registrar,
+        opts=opts,
         events=events,
         scheduler=scheduler,
         history=history,

@@ -18,7 +18,7 @@ from pyopenadr.errors import TransportError
 from pyopenadr.model import Event, OptType, ResponseRequired
 from pyopenadr.v2 import wire
 from pyopenadr.ven import EventReply, HandlerFailed, OpenADRClient
-from pyopenadr.ven.event import reply_of
+from pyopenadr.ven.reply import reply_of
 from tests.unit.ven.scripted import HOUR, NOW, ScriptedVtn, client_of, event, ok, problems, refusal, running, threads
 
 
@@ -201,7 +201,7 @@ def test_what_a_handler_may_return() -> None:
     [None, True, "optin", 1, {"opt_type": "optIn"}, SimpleNamespace(opt_type="optIn", response_code=200), [], object()],
 )
 def test_what_a_handler_must_not_return(nonsense: object) -> None:
-    with pytest.raises(HandlerFailed, match='return "optIn", "optOut" or an EventReply'):
+    with pytest.raises(HandlerFailed, match='return "optIn", "optOut", an EventReply or DEFER'):
         reply_of(nonsense)
 
 
