@@ -56,6 +56,8 @@ ROOMS = {
     "vtn": Room(house=EVERYTHING, outside=EVERYTHING, never=("ven", "cli", PACKAGE_ITSELF)),
     # the running client
     "ven": Room(house="errors clock model v2 transport store.port", outside="msgspec"),
+    "ven.client": Room(house="errors clock model v2 transport store.port ven", outside="msgspec pandas"),
+    "ven.frame": Room(house="errors model", outside="pandas"),
     # the roof: where concrete parts are picked
     "cli": Room(house=EVERYTHING, outside=EVERYTHING),
     "testing": Room(house=EVERYTHING, outside=EVERYTHING),

@@ -19,6 +19,7 @@ from pyopenadr.transport.port import Transport
 from pyopenadr.v2.ven import KnownEvent, VenScope, executed_span
 from pyopenadr.ven.backoff import Draw
 from pyopenadr.ven.failsafe import FailSafe
+from pyopenadr.ven.frame import frame_of
 from pyopenadr.ven.handler import Handler, HandlerSlot, handler_of
 from pyopenadr.ven.journal import Journal
 from pyopenadr.ven.manual import ManualMode
@@ -30,6 +31,8 @@ from pyopenadr.ven.state import Ledger
 from pyopenadr.ven.statefile import open_ledger
 
 if TYPE_CHECKING:
+    import pandas
+
     from pyopenadr.v2.signature import SigningKey, Trust
 
 __all__ = ["OpenADRClient"]
@@ -319,6 +322,11 @@ class OpenADRClient(ManualMode):
         return self._parts.reporter.backlog.dropped
 
     @property
+    def clock_skew(self) -> timedelta | None:
+        """How far the VTN's clock is ahead of ours, as far as that can be told; None: not yet known."""
+        return self._parts.session.skew.value
+
+    @property
     def failsafe(self) -> FailSafe | None:
         """The fail-safe that is in force because the VTN has been silent for `failsafe_after`, if it is."""
         return self._parts.guard.state
@@ -333,6 +341,14 @@ class OpenADRClient(ManualMode):
         and resource, which event's which interval. It holds the events that are executed: opted in to, and no tests.
         """
         return timeline(self._parts.scheduler.executions(), start, end)
+
+    def timeline_frame(self, start: datetime, end: datetime | None = None) -> pandas.DataFrame:
+        """The `timeline` as a table of pandas (`pip install 'pyopenadr[pandas]'`).
+
+        Raises:
+            ConfigError: pandas is not installed.
+        """
+        return frame_of(self.timeline(start, end))
 
     def now(self) -> tuple[Step, ...]:
         """What of the `timeline` applies now, each with the whole time for which it does."""

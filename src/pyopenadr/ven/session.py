@@ -25,6 +25,7 @@ from pyopenadr.v2.leniency import RULES
 from pyopenadr.ven.backoff import MOST_RETRY_AFTER_S, Draw
 from pyopenadr.ven.journal import Journal, printable
 from pyopenadr.ven.seal import Seal
+from pyopenadr.ven.skew import Skew
 
 __all__ = ["DEFAULT_LENIENCY", "PATH", "Session", "asks_to_register", "base_of"]
 
@@ -93,6 +94,7 @@ class Session:
         self._deviations: set[str] = set()
         self._quiet: tuple[datetime, float] | None = None
         self.successes = 0
+        self.skew = Skew(clock, journal)
         if self.base.startswith("http:") and urlsplit(self.base).hostname not in _THIS_MACHINE:
             journal.warning(f"{self.base} is not encrypted: everybody on the way can read and change messages")
 
@@ -156,6 +158,9 @@ class Session:
         """
         payload = self.seal.read(data)
         self._note(payload)
+        if isinstance(payload.message, wire.OadrDistributeEvent):
+            for event in payload.message.events:
+                self.skew.created(event.event_descriptor.created_date_time)
         return payload
 
     async def _exchange(self, url: str, message: wire.Message) -> Reply:
@@ -169,6 +174,8 @@ class Session:
             await asyncio.wait({exchange}, timeout=GRACE_S)
             exchange.cancel()
             raise
+        if reply.date is not None:
+            self.skew.seen(reply.date)
         if reply.status != 200:
             if reply.retry_after_s:
                 wait = min(reply.retry_after_s, MOST_RETRY_AFTER_S)
