@@ -15,7 +15,12 @@ from typing import Annotated
 
 import typer
 
+from pyopenadr.cli.tape import Tape
+from pyopenadr.clock import SystemClock
 from pyopenadr.model import Event, OptType
+from pyopenadr.transport.http import HttpTransport
+from pyopenadr.transport.port import Transport
+from pyopenadr.transport.record import RecordingTransport
 from pyopenadr.ven.client import OpenADRClient
 
 
@@ -36,6 +41,9 @@ def ven(
             show_default=False,
         ),
     ] = "",
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep every message in this file, without secrets.")
+    ] = None,
 ) -> None:
     """Register with a VTN, poll it, and print and answer every event until interrupted."""
     if opt not in ("in", "out"):
@@ -50,10 +58,15 @@ def ven(
     path = None if state == "none" else state or str(default_state(name, url))
     cert_, key_, ca_ = (str(file) if file is not None else None for file in (cert, key, ca))
     typer.echo(f"VEN {name} at {url}, state in {path or 'memory'} (stop with Ctrl-C)", err=True)
-    client = OpenADRClient(name, url, state=path, cert=cert_, key=key_, ca_file=ca_, on_event=on_event)
+    tape = Tape(record, "ven") if record is not None else None
+    transport: Transport = HttpTransport(cert=cert_, key=key_, ca_file=ca_)
+    if tape is not None:
+        transport = RecordingTransport(transport, tape.keep, who=name, clock=SystemClock())
+    client = OpenADRClient(name, url, state=path, transport=transport, on_event=on_event)
     for event_id, known in client.events.items():
         typer.echo(f"event {event_id} is kept from before, answered {known.opt_type or 'not yet'}", err=True)
-    asyncio.run(_run(client))
+    with tape or contextlib.nullcontext():
+        asyncio.run(_run(client))
 
 
 def default_state(name: str, url: str) -> Path:

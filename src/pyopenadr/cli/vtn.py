@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from pyopenadr.cli.tape import Tape
 from pyopenadr.errors import ConfigError, LocalProtocolError
 from pyopenadr.transport.tls import ServerTls, TlsProfile
 from pyopenadr.v2.text import parse_date_time, parse_duration
@@ -46,6 +47,9 @@ def vtn(
     tls_profile: Annotated[
         str, typer.Option(help="modern, or openadr for TLS 1.2 with the two suites of rule 67 alone.")
     ] = "modern",
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep every message in this file, without secrets.")
+    ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Serve plain HTTP on an address that others can reach.")
     ] = False,
@@ -84,7 +88,10 @@ def vtn(
         signing_key=_signing_key(signature, sign_cert, sign_key, cert or [], key or []),
         signature_window=timedelta(seconds=signature_seconds),
     )
-    asyncio.run(_serve(server, planned))
+    with Tape(record, "vtn") if record is not None else contextlib.nullcontext() as tape:
+        if tape is not None:
+            server.record(tape.keep)
+        asyncio.run(_serve(server, planned))
 
 
 def _tls(cert: list[Path], key: list[Path], ca: Path | None, crl: Path | None, profile: str) -> ServerTls | None:

@@ -1,17 +1,18 @@
-"""Keeps what goes over a transport: every request with its reply, or with what went wrong."""
+"""Keeps what goes over a transport, or what a server is asked: each request with its reply, or with what went wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from pyopenadr.clock import Clock
 from pyopenadr.errors import TransportError
 from pyopenadr.transport.port import Reply, Transport
 
-__all__ = ["Keep", "RecordingTransport", "Traffic"]
+__all__ = ["Keep", "RecordingApp", "RecordingTransport", "Traffic"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,3 +77,55 @@ class RecordingTransport:
     async def close(self) -> None:
         """Close the other transport."""
         await self.inner.close()
+
+
+class RecordingApp:
+    """An ASGI application that passes everything on to another one, and gives each HTTP exchange to `keep`.
+
+    It asks for answers without compression, so that what is kept can be read.
+    """
+
+    def __init__(self, app: Any, keep: Keep, clock: Clock) -> None:
+        self._app = app
+        self._keep = keep
+        self._clock = clock
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        at, request, reply, status = self._clock.now(), bytearray(), bytearray(), 0
+
+        async def received() -> MutableMapping[str, Any]:
+            message = await receive()
+            request.extend(message.get("body", b""))
+            return message
+
+        async def sent(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            reply.extend(message.get("body", b""))
+            await send(message)
+
+        headers = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+        try:
+            await self._app({**scope, "headers": headers}, received, sent)
+        finally:
+            client = scope.get("client")
+            self._keep(
+                Traffic(
+                    at=at,
+                    who=str(client[0]) if client else "",
+                    path=scope["path"],
+                    request=bytes(request),
+                    status=status,
+                    reply=bytes(reply),
+                    seconds=(self._clock.now() - at).total_seconds(),
+                    error=None if status else "the client left before it was answered",
+                )
+            )

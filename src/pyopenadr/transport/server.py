@@ -59,7 +59,7 @@ class HttpServer:
     """
 
     def __init__(self, app: Any, host: str, port: int, *, tls: ServerTls | None = None) -> None:
-        self._app = app
+        self.app = app
         self._host = host
         self._port = port
         self._tls = tls
@@ -94,7 +94,7 @@ class HttpServer:
             raise ConfigError("a server needs uvicorn: pip install 'pyopenadr[vtn]'") from error
         context = server_context(self._tls) if self._tls is not None else None
         config = uvicorn.Config(
-            self._app,
+            self.app,
             http=_protocol(with_certificates=context is not None),
             lifespan="off",
             log_config=None,

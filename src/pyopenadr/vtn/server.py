@@ -17,6 +17,7 @@ from pyopenadr.model import Capability, DataPoint, Reading, Registration, Report
 from pyopenadr.model.time import ZERO, Duration, is_positive
 from pyopenadr.store import Store, open_store
 from pyopenadr.store.port import StoredReading, StoredRequest
+from pyopenadr.transport.record import Keep, RecordingApp
 from pyopenadr.transport.server import HttpServer
 from pyopenadr.transport.tls import ServerTls
 from pyopenadr.v2 import bridge
@@ -284,6 +285,10 @@ class OpenADRServer(EventDesk, GroupDesk):
 
     async def __aexit__(self, *error: object) -> None:
         await self.stop()
+
+    def record(self, keep: Keep) -> None:
+        """Give each exchange over HTTP to `keep`; say it before the server listens."""
+        self._http.app = RecordingApp(self.app, keep, self.clock)
 
     @property
     def url(self) -> str:
