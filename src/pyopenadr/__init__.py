@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from pyopenadr.ven.execution import EndReason, TimedInterval
     from pyopenadr.ven.failsafe import FailSafe
     from pyopenadr.ven.reply import DEFER, Defer, EventReply
+    from pyopenadr.vtn.push import Push
     from pyopenadr.vtn.server import OpenADRServer
 
     __version__: str
@@ -100,6 +101,7 @@ __all__ = [
     "PeerRefused",
     "Position",
     "ProtocolError",
+    "Push",
     "Reading",
     "Registration",
     "RemoteProtocolError",
@@ -134,6 +136,7 @@ _HOMES = {
     "EventReply": "pyopenadr.ven.reply",
     "OpenADRClient": "pyopenadr.ven.client",
     "OpenADRServer": "pyopenadr.vtn.server",
+    "Push": "pyopenadr.vtn.push",
     "ServerTls": "pyopenadr.transport.tls",
 }
 

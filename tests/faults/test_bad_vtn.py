@@ -112,7 +112,7 @@ CASES: dict[str, tuple[Illness, str]] = {
     # no answer at all
     "refused connection": (fails("no connection to vtn.example:443: Connection refused"), "no connection"),
     "name not found": (fails("the name 'vtn.example' can't be found"), "can't be found"),
-    "hangs": (fails("gave no answer within 30 seconds: is the VTN overloaded?"), "no answer within"),
+    "hangs": (fails("gave no answer within 30 seconds: is the server overloaded?"), "no answer within"),
     "closed connection": (fails("closed the connection without an answer"), "closed the connection"),
     "tls failure": (fails("the certificate of vtn.example has expired"), "has expired"),
     "proxy refuses": (fails("the proxy will not pass on: HTTP 407", status=407), "407"),

@@ -90,7 +90,7 @@ class HttpTransport:
                     target = response.headers.get("Location", "nowhere")
                     raise TransportError(
                         f"{url} redirects to {target} (HTTP {response.status}), and OpenADR knows no redirects: "
-                        "set vtn_url to the address the VTN really has",
+                        "give the address that the server really has (vtn_url, or the VEN's transport address)",
                         status=response.status,
                         retry=False,
                     )
@@ -111,6 +111,7 @@ class HttpTransport:
 
         if self._session is None:
             self._session = aiohttp.ClientSession(
+                connector=self._connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
                 # We decompress ourselves, because the size has to be watched while doing so.
@@ -123,6 +124,10 @@ class HttpTransport:
                 },
             )
         return self._session
+
+    def _connector(self) -> aiohttp.BaseConnector | None:
+        """What opens connections; None for aiohttp's own."""
+        return None
 
     def _tls(self, url: str) -> ssl.SSLContext | bool:
         if self._context is None and url[:6].lower() == "https:":
@@ -220,7 +225,7 @@ def explain_http_error(error: Exception, url: str, timeout_s: float) -> Transpor
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
             return TransportError(f"{url}: {explain_tls_error(error)}")
         case TimeoutError():
-            return TransportError(f"{url} gave no answer within {timeout_s:g} seconds: is the VTN overloaded?")
+            return TransportError(f"{url} gave no answer within {timeout_s:g} seconds: is the server overloaded?")
         case aiohttp.ServerDisconnectedError():
             tls = (
                 "" if url.lower().startswith("https:") else "; does it want TLS? Then the address begins with https://"
@@ -231,7 +236,7 @@ def explain_http_error(error: Exception, url: str, timeout_s: float) -> Transpor
         case aiohttp.ClientConnectorError():
             return TransportError(
                 f"no connection to {error.host}:{error.port}: {_reason(error)}; "
-                "check that the VTN runs and that no firewall stands between"
+                "check that the server runs and that no firewall stands between"
             )
     if url.lower().startswith("https:") and _has_tls_cause(error):  # TLS 1.3 tells a refusal at the first read
         return TransportError(f"{url}: {explain_tls_error(error)}")

@@ -28,6 +28,7 @@ __all__ = [
     "ServerTls",
     "TlsProfile",
     "TlsVersion",
+    "as_client",
     "client_context",
     "explain_tls_error",
     "server_context",
@@ -90,6 +91,27 @@ class ClientTls:
     ciphers: str | None = None
     check_hostname: bool = True
     password: str | None = field(default=None, repr=False)
+
+
+def as_client(tls: ServerTls) -> ClientTls | None:
+    """How a server with these settings calls others: with its first certificate, trusting whom it trusts as a server.
+
+    None if it trusts nobody in particular.
+    """
+    if tls.ca_file is None or not tls.certificates:
+        return None
+    cert, key = tls.certificates[0]
+    return ClientTls(
+        cert=cert,
+        key=key,
+        ca_file=tls.ca_file,
+        crl_file=tls.crl_file,
+        profile=tls.profile,
+        minimum_version=tls.minimum_version,
+        maximum_version=tls.maximum_version,
+        ciphers=tls.ciphers,
+        password=tls.password,
+    )
 
 
 class _Limits(NamedTuple):

@@ -121,7 +121,7 @@ class Mailbox:
     `carried` is the last message with events that it was sent: its request ID, and the version of each event in it.
 
     It mirrors the store: changes go there first. When it is not sure what the store holds, it is `stale` and is
-    refreshed before it is used again.
+    refreshed before it is used again. `has_more`: there may be something to send that nobody has looked at.
     """
 
     def __init__(self) -> None:
@@ -129,6 +129,7 @@ class Mailbox:
         self.answers: dict[str, Answer] = {}
         self.stale = True
         self.carried: tuple[str | None, dict[str, int]] | None = None
+        self.has_more = False
         self._sent_at: dict[str, datetime] = {}
         self._told: dict[str, _Told] = {}
         self._idle_at_revision = -1
@@ -144,6 +145,7 @@ class Mailbox:
     def doubt(self) -> None:
         """Something went wrong in the middle of a change: what the store holds is not known."""
         self.stale = True
+        self.has_more = True
         self.disturb()
 
     # --- the quick way for an idle poll -------------------------------------------------------------------------
@@ -178,11 +180,17 @@ class Mailbox:
         self._sent_at[item_id] = now
         self.disturb()
 
+    def note_unsent(self, item_id: str) -> None:
+        """The message did not get through."""
+        self._sent_at.pop(item_id, None)
+        self.disturb()
+
     def add(self, items: Iterable[Outgoing]) -> None:
         """Messages that the store has taken for the VEN."""
         for item in items:
             self.items[item.item_id] = item
             self._sent_at.pop(item.item_id, None)
+            self.has_more = True
         self.disturb()
 
     def remove(self, item_ids: Iterable[str]) -> None:
@@ -255,6 +263,20 @@ class Mailbox:
             told = self._told_now(event)
             times = told.times if told is not None else 0
             self._told[event.event_id] = _Told(event.modification_number, times + 1, now)
+        self.disturb()
+
+    def note_untold(self, events: Iterable[Event]) -> None:
+        """The message with these events did not get through."""
+        for event in events:
+            self._told.pop(event.event_id, None)
+        self.disturb()
+
+    def note_taken(self, events: Iterable[Event]) -> None:
+        """The VEN has confirmed that it has got these events, so that one it must not answer needs no repetition."""
+        for event in events:
+            told = self._told_now(event)
+            if told is not None:
+                told.times = max(told.times, NEVER_DELIVERIES)
         self.disturb()
 
     def note_answers(self, answers: Iterable[Answer]) -> None:

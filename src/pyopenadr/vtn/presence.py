@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -78,11 +78,20 @@ class Presence:
         self._online.add(ven_id)
         return Change(ven_id, True)
 
-    def gone(self, now: datetime) -> list[Change]:
-        """The VENs that have been silent for too long and were online until now."""
+    def lost(self, ven_id: str) -> Change | None:
+        """The VEN can't be reached any more; a Change if it was online before."""
+        if ven_id not in self._online:
+            return None
+        self._online.discard(ven_id)
+        return Change(ven_id, False)
+
+    def gone(self, now: datetime, may_be_silent: Callable[[str], bool] = lambda ven_id: False) -> list[Change]:
+        """The VENs that have been silent for too long and were online until now; some may be silent for ever."""
         changes = []
         for ven_id in sorted(self._online):
             silent_since = self._last_seen.get(ven_id, self._started)
+            if may_be_silent(ven_id):
+                continue
             if now - silent_since > self._deadline.get(ven_id, timedelta.max):
                 self._online.discard(ven_id)
                 changes.append(Change(ven_id, False))

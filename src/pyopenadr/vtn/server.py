@@ -19,7 +19,7 @@ from pyopenadr.store import Store, open_store
 from pyopenadr.store.port import StoredReading, StoredRequest
 from pyopenadr.transport.record import Keep, RecordingApp
 from pyopenadr.transport.server import HttpServer
-from pyopenadr.transport.tls import ServerTls
+from pyopenadr.transport.tls import ServerTls, as_client
 from pyopenadr.v2 import bridge
 from pyopenadr.v2 import vtn as rules
 from pyopenadr.v2.xml import DEFAULT_LIMITS, Limits
@@ -31,6 +31,7 @@ from pyopenadr.vtn.doors.v2_http import V2Door
 from pyopenadr.vtn.draft import make_request, new_id
 from pyopenadr.vtn.handler import Caller
 from pyopenadr.vtn.provider import Provider
+from pyopenadr.vtn.push import DEFAULT_PUSH, Push, Pusher
 from pyopenadr.vtn.question import QUESTIONS, Backend, Question
 from pyopenadr.vtn.security import SignatureMode, check_signature_mode, signatures_of
 from pyopenadr.vtn.service import Service
@@ -85,6 +86,7 @@ class OpenADRServer(EventDesk, GroupDesk):
         signing_key: what the replies to signed messages are signed with, a `pyopenadr.v2.signature.SigningKey`.
         signature_window: how far the clocks of VENs that sign may be off.
         signature_forms: the unusual forms of signatures that are accepted, see `pyopenadr.v2.signature.SWITCHES`.
+        push: how to push to VENs that want that; None: not at all.
         handlers: single handlers by name, for example `on_update_report=function`.
 
     Raises:
@@ -133,6 +135,7 @@ class OpenADRServer(EventDesk, GroupDesk):
         signing_key: SigningKey | None = None,
         signature_window: timedelta = timedelta(seconds=60),
         signature_forms: Iterable[str] = (),
+        push: Push | None = DEFAULT_PUSH,
         **handlers: Callable[..., Any] | None,
     ) -> None:
         if not vtn_id:
@@ -173,8 +176,25 @@ class OpenADRServer(EventDesk, GroupDesk):
         self._signatures = signatures_of(
             self._service, tls, signing_key, signature, signature_window, tuple(signature_forms)
         )
+        self._pusher = pusher = (
+            None
+            if push is None
+            else Pusher(
+                push,
+                conversation,
+                self._service,
+                self._watch,
+                self.clock,
+                tls=None if tls is None else as_client(tls),
+                loopback=_is_loopback(host),
+                limits=limits,
+                leniency=leniency,
+            )
+        )
+        if pusher is not None:
+            conversation.allow_push(pusher.check)
         self._door = V2Door(
-            conversation, heard=self._watch.heard, limits=limits, leniency=leniency, signatures=self._signatures
+            conversation, heard=self._heard, limits=limits, leniency=leniency, signatures=self._signatures
         )
         self.app = App(
             self._door,
@@ -228,6 +248,8 @@ class OpenADRServer(EventDesk, GroupDesk):
             await self._service.start()
             self._watch.start()
             await self._provider.start()
+            if self._pusher is not None:
+                self._pusher.start()
         except BaseException:  # whatever stopped it: nothing may stay open
             await self._service.stop()
             raise
@@ -252,6 +274,8 @@ class OpenADRServer(EventDesk, GroupDesk):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._pusher is not None:
+                await self._pusher.stop()
             await self._provider.stop()
             await self._watch.stop()
             await self._service.stop()
@@ -301,6 +325,11 @@ class OpenADRServer(EventDesk, GroupDesk):
             return 503, b"this VTN has been stopped\n"
         return await self._door.handle(path, body, Peer())
 
+    def _heard(self, ven_id: str) -> None:
+        self._watch.heard(ven_id)
+        if self._pusher is not None:
+            self._pusher.heard(ven_id)
+
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -320,15 +349,32 @@ class OpenADRServer(EventDesk, GroupDesk):
             for registration in self._service.registrations
         ]
 
-    async def add_ven(self, ven_id: str, *, ven_name: str | None = None, profile: str = "2.0b") -> Registration:
+    async def add_ven(
+        self,
+        ven_id: str,
+        *,
+        ven_name: str | None = None,
+        profile: str = "2.0b",
+        push_url: str | None = None,
+        fingerprint: str | None = None,
+    ) -> Registration:
         """Register a VEN that has its IDs by other means than a registration message (2.0b rule 405; 2.0a).
 
-        One that is registered already stays so; say it at every start of your program.
+        One that is registered already stays so; say it at every start of your program. With `push_url`, the base
+        address of its own server, it is pushed to and need not poll; `fingerprint` is that of its certificate.
+
+        Raises:
+            ConfigError: a value is wrong.
+            TransportError: `push_url` is no address, or one that must not be called (see `Push`).
         """
         if profile not in ("2.0a", "2.0b") or not ven_id:
             raise ConfigError(f"a VEN needs an ID and a profile, 2.0a or 2.0b, not {ven_id!r} and {profile!r}")
+        if push_url is not None:
+            if self._pusher is None:
+                raise ConfigError("this server does not push: give it push=Push(…)")
+            push_url = self._pusher.check(push_url)
         await self.start()
-        return await self._service.admit(ven_id, ven_name, profile)
+        return await self._service.admit(ven_id, ven_name, profile, push_address=push_url, fingerprint=fingerprint)
 
     async def cancel_registration(self, ven_id: str) -> None:
         """End a VEN's registration: it is told, and forgotten when it has answered (2.0b rule 407)."""

@@ -75,12 +75,24 @@ class Watch:
         if change is not None:
             self._tell(change)
 
+    def unreachable(self, ven_id: str, since: datetime) -> None:
+        """No push has reached the VEN since then; after as long as a pull VEN may be silent it counts as offline."""
+        frequency = total_seconds(self._service.poll_frequency, since)
+        if (self._clock.now() - since).total_seconds() >= frequency * self._misses:
+            change = self._presence.lost(ven_id)
+            if change is not None:
+                self._tell(change)
+
+    def _may_be_silent(self, ven_id: str) -> bool:
+        registration = self._service.registration(ven_id)
+        return registration is not None and registration.push_address is not None
+
     async def look(self) -> None:
         """See who has been silent for too long, or has left, and save when the others were last heard of."""
         for ven_id in self._presence.watched:
             if not self._service.is_registered(ven_id) and self._presence.forget(ven_id):
                 self._tell(Change(ven_id, False))
-        for change in self._presence.gone(self._clock.now()):
+        for change in self._presence.gone(self._clock.now(), self._may_be_silent):
             self._tell(change)
         try:
             await self._save({})

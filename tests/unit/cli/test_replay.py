@@ -20,7 +20,7 @@ from pyopenadr.clock import SystemClock
 from pyopenadr.errors import ConfigError
 from pyopenadr.transport.http import HttpTransport
 from pyopenadr.transport.record import RecordingTransport, Traffic
-from pyopenadr.v2 import decode, encode, wire
+from pyopenadr.v2 import decode, wire
 from pyopenadr.v2.signature import SigningKey, sign
 from pyopenadr.ven.client import OpenADRClient
 from pyopenadr.vtn.server import OpenADRServer

@@ -159,7 +159,7 @@ async def test_through_a_proxy() -> None:
         assert reply.body == b"<b/>"
         ((first, headers, _),) = proxy.requests
         assert first == "POST http://vtn.example:8080/OpenADR2/Simple/2.0b/OadrPoll HTTP/1.1"
-        assert headers["proxy-authorization"] == "Basic YTpi"
+        assert headers["proxy-authorization"] == "Basic bWU6c2VjcmV0"
 
 
 async def test_a_proxy_passes_tls_on_and_may_refuse() -> None:
@@ -227,7 +227,7 @@ async def test_nobody_listens() -> None:
     async with listening() as server:
         url = server.url
     async with opened(HttpTransport()) as transport:
-        with pytest.raises(TransportError, match=r"no connection to 127.0.0.1:\d+.*check that the VTN runs"):
+        with pytest.raises(TransportError, match=r"no connection to 127.0.0.1:\d+.*check that the server runs"):
             await transport.post(url, b"1")
 
 

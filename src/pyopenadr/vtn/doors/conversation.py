@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from types import MappingProxyType
 
 import msgspec
@@ -31,7 +32,7 @@ from pyopenadr.vtn.provider import Provider
 from pyopenadr.vtn.question import Backend
 from pyopenadr.vtn.service import Service
 
-__all__ = ["SERVICES", "Conversation"]
+__all__ = ["SERVICES", "Conversation", "Parcel"]
 
 log = logging.getLogger("pyopenadr.vtn")
 
@@ -57,6 +58,14 @@ SERVICES: Mapping[str, str] = MappingProxyType(
     }
 )
 """The service that each message from a VEN is sent to; oadrResponse may come to any, it answers them all."""
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """A message for a VEN: the one that waits for it under `item_id`, or its `events`, or one of the user's own."""
+
+    message: wire.Message
+    item_id: str | None = None
+    events: tuple[Event, ...] = ()
 
 
 class Conversation(Talk):
@@ -123,6 +132,10 @@ class Conversation(Talk):
             case _:
                 return wire.OadrResponse(response=response, ven_id=ven_id)
 
+    def allow_push(self, check_address: Callable[[str], str]) -> None:
+        """Let VENs register for push, at addresses that the check passes."""
+        self._registration.check_address = check_address
+
     def is_registered(self, ven_id: str) -> bool:
         """Whether the VEN is registered."""
         return self.service.is_registered(ven_id)
@@ -161,30 +174,67 @@ class Conversation(Talk):
             await self.service.admit(message.ven_id, None, "2.0a")
 
     async def _poll(self, message: wire.OadrPoll, peer: Peer) -> wire.Message:
-        ven = self.ven(message.ven_id)
-        answer = await self.ask("on_poll", message.ven_id)
+        parcel = await self._next(self.ven(message.ven_id), "")
+        return parcel.message if parcel is not None else self.acknowledge("", message.ven_id)
+
+    async def _next(self, ven: Ven, request_id: str | None) -> Parcel | None:
+        """What comes next for a VEN; `request_id` is None if it is pushed."""
+        ven_id = ven.registration.ven_id
+        answer = await self.ask("on_poll", ven_id)
         if answer is not UNSET:
-            return await self._chosen(ven, answer)
-        events = await self._event.events_for(message.ven_id)
+            return await self._chosen(ven, answer, request_id)
+        events = await self._event.events_for(ven_id)
         due = await self.service.due(ven, events)
-        if due is None and await self._take_report(message.ven_id):
+        if due is None and await self._take_report(ven_id):
             due = await self.service.due(ven, events)
         if isinstance(due, Outgoing):
-            return self._lower_item(due, message.ven_id)
+            return Parcel(self._lower_item(due, ven_id), due.item_id)
         if due is not None:
-            return await self._event.distribute(ven, due, "")
-        return self.acknowledge("", message.ven_id)
+            return Parcel(await self._event.distribute(ven, due, request_id), events=tuple(due))
+        return None
 
-    async def _chosen(self, ven: Ven, answer: object) -> wire.Message:
+    async def next_push(self, ven_id: str) -> Parcel | None:
+        """What is to be pushed to a VEN now; one of 2.0a gets only what 2.0a has.
+
+        Raises:
+            RemoteProtocolError: 463, it is not registered.
+        """
+        ven = self.ven(ven_id)
+        if ven.registration.profile == "2.0b":
+            parcel = await self._next(ven, None)
+            return parcel if parcel is not None and not isinstance(parcel.message, wire.OadrResponse) else None
+        due = await self.service.due(ven, await self._events_a(ven_id))
+        if not isinstance(due, list):
+            return None
+        return Parcel(await self._event.distribute(ven, due, None, profile="2.0a"), events=tuple(due))
+
+    async def next_due(self, ven_id: str) -> datetime | None:
+        """When `next_push` may have something again that it has given before."""
+        ven = self.ven(ven_id)
+        return await self.service.next_due(
+            ven, None if ven.registration.profile == "2.0b" else await self._events_a(ven_id)
+        )
+
+    async def _events_a(self, ven_id: str) -> list[Event]:
+        """The events for a VEN that 2.0a can say."""
+        events = await self._event.events_for(ven_id)
+        now = self.service.clock.now().replace(microsecond=0)
+        return [
+            event
+            for event in (self.service.events_of(ven_id) if events is None else events)
+            if bridge.lower_event(event, now=now, ven_id=ven_id, profile="2.0a").value is not None
+        ]
+
+    async def _chosen(self, ven: Ven, answer: object, request_id: str | None) -> Parcel | None:
         """What the user's on_poll has chosen."""
         ven_id = ven.registration.ven_id
         if isinstance(answer, wire.OadrDistributeEvent):
             self._event.offer(ven_id, [bridge.lift_event(event) for event in answer.events])
         if isinstance(answer, wire.Message):
-            return answer
+            return Parcel(answer)
         if isinstance(answer, Event):
             self._event.offer(ven_id, [answer])
-            return await self._event.distribute(ven, [answer], "")
+            return Parcel(await self._event.distribute(ven, [answer], request_id), events=(answer,))
         if isinstance(answer, Report):
             await self.service.deliver_report(ven_id, await self._request_for(ven_id, answer), answer)
         elif answer is not None:
@@ -193,7 +243,7 @@ class Conversation(Talk):
             )
         # A report that on_poll chose is delivered until the VEN has answered it, also when nothing new is chosen.
         item = await self.service.due_item(ven, UpdateReport)
-        return self._lower_item(item, ven_id) if item is not None else self.acknowledge("", ven_id)
+        return Parcel(self._lower_item(item, ven_id), item.item_id) if item is not None else None
 
     async def _take_report(self, ven_id: str) -> bool:
         """Ask the user for a report for the VEN; whether one waits now."""

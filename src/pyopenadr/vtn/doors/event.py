@@ -53,12 +53,15 @@ class EventTalk(Talk):
         self,
         ven: Ven,
         events: Sequence[Event],
-        request_id: str,
+        request_id: str | None,
         *,
         limit: int | None = None,
         profile: ProfileName = "2.0b",
     ) -> wire.Message:
-        """The message with a VEN's events as they are now, in the order of the rules; at most `limit` of them."""
+        """The message with a VEN's events as they are now, in the order of the rules; at most `limit` of them.
+
+        It answers the request with that ID; None where it answers none, because it is pushed.
+        """
         now = self.service.clock.now().replace(microsecond=0)
         ordered = rules.in_order(events, now)[:limit]
         ven_id = ven.registration.ven_id
@@ -70,7 +73,7 @@ class EventTalk(Talk):
             vtn_id=self.vtn_id,
             request_id=own_id,
             ven_id=ven_id,
-            response=faults.response(request_id),
+            response=faults.response(request_id) if request_id is not None else None,
             profile=profile,
         )
         for loss in lowered.lost:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from pyopenadr.errors import ProtocolError, RemoteProtocolError
+from pyopenadr.errors import ProtocolError, RemoteProtocolError, TransportError
 from pyopenadr.model import Registration
 from pyopenadr.v2 import faults, wire
 from pyopenadr.v2.profile import ProfileName
@@ -21,7 +21,12 @@ log = logging.getLogger("pyopenadr.vtn")
 
 
 class RegistrationTalk(Talk):
-    """Answers EiRegisterParty."""
+    """Answers EiRegisterParty.
+
+    `check_address` judges the addresses of VENs that want to be pushed to; None: none may.
+    """
+
+    check_address: Callable[[str], str] | None = None
 
     def answers(self) -> Mapping[type[wire.Message], Answer]:
         """What this part answers."""
@@ -63,16 +68,14 @@ class RegistrationTalk(Talk):
             raise RemoteProtocolError(
                 f"transport {message.transport_name} is not supported: use simpleHttp", code="459", rule="402"
             )
-        if message.http_pull_model is False:
-            raise RemoteProtocolError(
-                "this VTN does not push: register with oadrHttpPullModel true and poll", code="459", rule="402"
-            )
+        push_address = self._push_address(message)
         application = Application(
             ven_id=message.ven_id or None,
             registration_id=message.registration_id or None,
             ven_name=message.ven_name or None,
             profile=message.profile_name,
             transport=message.transport_name,
+            push_address=push_address,
             report_only=message.report_only,
             xml_signature=message.xml_signature,
             fingerprint=peer.fingerprint,
@@ -92,6 +95,23 @@ class RegistrationTalk(Talk):
                 requested_oadr_poll_freq=answer.requested_oadr_poll_freq or registration.poll_frequency,
             )
         return self.reply(faults.response(message.request_id), registration)
+
+    def _push_address(self, message: wire.OadrCreatePartyRegistration) -> str | None:
+        """Where the VEN wants its messages to be pushed to; None if it polls."""
+        if message.http_pull_model is not False:
+            return None
+        if self.check_address is None:
+            raise RemoteProtocolError(
+                "this VTN does not push: register with oadrHttpPullModel true and poll", code="459", rule="402"
+            )
+        if not message.transport_address:
+            raise RemoteProtocolError(
+                "who wants to be pushed to has to say where: oadrTransportAddress is missing", code="459", rule="402"
+            )
+        try:
+            return self.check_address(message.transport_address)
+        except TransportError as error:
+            raise RemoteProtocolError(f"oadrTransportAddress: {error}", code="459", rule="402") from error
 
     async def _cancel(self, message: wire.OadrCancelPartyRegistration, peer: Peer) -> wire.Message:
         ven_id = message.ven_id

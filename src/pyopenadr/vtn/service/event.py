@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -67,6 +67,7 @@ class EventService(GroupService):
             self._skipped[event_id] = frozenset(stored.dispatch.skipped)
             if stored.recipients is not None:
                 self._recipients[event_id] = frozenset(stored.recipients)
+            self.on_due(stored.recipients)
         self._revision += 1
 
     # --- making and changing ----------------------------------------------------------------------------------------
@@ -265,6 +266,14 @@ class EventService(GroupService):
                 next_at = min((at for at in (due_at, resend_at) if at is not None), default=None)
                 mailbox.note_idle(self._revision, next_at)
             return None
+
+    async def next_due(self, ven: Ven, events: Sequence[Event] | None = None) -> datetime | None:
+        """When something that has been sent to the VEN is to be sent again; None if it has answered everything."""
+        async with self.changing(ven.registration.ven_id) as mailbox:
+            known = self.events_of(ven.registration.ven_id) if events is None else events
+            listed = [] if ven.registration.report_only else mailbox.listed(known, self.clock.now())
+            due = (mailbox.events_due(listed, self.resend_after), mailbox.next_resend(self.resend_after))
+            return min((at for at in due if at is not None), default=None)
 
     async def due_item(self, ven: Ven, kind: type[Item]) -> Outgoing | None:
         """The next message of that kind to send to the VEN, whatever else waits; None if none is due."""

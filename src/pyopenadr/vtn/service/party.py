@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ import msgspec
 
 from pyopenadr.clock import Clock
 from pyopenadr.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
-from pyopenadr.model import Registration
+from pyopenadr.model import Event, Registration
 from pyopenadr.model.time import Duration
 from pyopenadr.store.port import Outgoing, Store
 from pyopenadr.vtn.delivery import KINDS, CancelRegistration, Item, Mailbox, RegisterReports, Reregister, Ven, pack
@@ -42,7 +42,7 @@ class PartyService:
     """VENs and their mailboxes.
 
     `new_id` makes IDs that nobody can guess; `resend_after` is how long an unanswered message rests before it is
-    sent again.
+    sent again. `on_due` hears of the VENs for which there may be something new to send; None means any VEN.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class PartyService:
         self.new_id = new_id
         self.poll_frequency = poll_frequency
         self.resend_after = resend_after
+        self.on_due: Callable[[Iterable[str] | None], None] = lambda ven_ids: None
         self._vens: dict[str, Ven] = {}
         self._directory = Directory()
         self._registering = asyncio.Lock()
@@ -246,6 +247,7 @@ class PartyService:
                 if _REREGISTER in mailbox.items:
                     await self.store.remove_outgoing(registration.ven_id, [_REREGISTER])
                     mailbox.remove([_REREGISTER])
+        self.on_due((registration.ven_id,))
 
     def _new_ven_id(self) -> str:
         while (ven_id := self.new_id()) in self._vens:
@@ -269,17 +271,30 @@ class PartyService:
                 ven.registration = amended
         return amended
 
-    async def admit(self, ven_id: str, ven_name: str | None, profile: str) -> Registration:
-        """Register a VEN that has its IDs by other means (2.0b rule 405); one that is registered stays so."""
+    async def admit(
+        self,
+        ven_id: str,
+        ven_name: str | None,
+        profile: str,
+        *,
+        push_address: str | None = None,
+        fingerprint: str | None = None,
+    ) -> Registration:
+        """Register a VEN that has its IDs by other means (2.0b rule 405); one that is registered stays so.
+
+        None for the name, the address or the certificate leaves what is known.
+        """
         known = self.registration(ven_id)
         if known is None or known.registration_id is None or known.profile != profile:
-            application = Application(ven_id=ven_id, ven_name=ven_name, profile=profile)
-            return (await self.register(application, heard=False))[0]
-        if ven_name not in (None, known.ven_name):
-            async with self._registering:
-                known = msgspec.structs.replace(self._vens[ven_id].registration, ven_name=ven_name)
-                await self._keep(known, fresh=False)
-        return known
+            application = Application(ven_id=ven_id, ven_name=ven_name, profile=profile, push_address=push_address)
+            known = (await self.register(application, heard=False))[0]
+        told = {"ven_name": ven_name, "push_address": push_address, "fingerprint": fingerprint}
+        async with self._registering:
+            known = self._vens[ven_id].registration
+            changed = msgspec.structs.replace(known, **{name: it for name, it in told.items() if it is not None})
+            if changed != known:
+                await self._keep(changed, fresh=False)
+        return changed
 
     async def end_registration(self, ven_id: str) -> None:
         """The registration is over; everything about the VEN but itself goes (2.0b rule 407)."""
@@ -295,13 +310,18 @@ class PartyService:
 
     async def request_cancellation(self, ven_id: str) -> None:
         """Tell the VEN that its registration ends; it ends when the VEN has answered."""
-        registration_id = self.registered(ven_id).registration.registration_id
+        registration = self.registered(ven_id).registration
+        registration_id = registration.registration_id
         assert registration_id is not None
+        if registration.profile == "2.0a":
+            await self.end_registration(ven_id)  # there is no message for it
+            return
         await self.enqueue(ven_id, [(_CANCEL_REGISTRATION, CancelRegistration(registration_id))])
 
     async def request_reregistration(self, ven_id: str) -> None:
         """Ask the VEN to register again with its IDs."""
-        self.registered(ven_id)
+        if self.registered(ven_id).registration.profile == "2.0a":
+            raise LocalProtocolError(f"VEN {ven_id!r} speaks 2.0a, which has no registration")
         await self.enqueue(ven_id, [(_REREGISTER, Reregister())])
 
     # --- what waits -------------------------------------------------------------------------------------------------
@@ -325,6 +345,10 @@ class PartyService:
             except BaseException:  # also when the task is cancelled: a commit may be under way
                 mailbox.doubt()
                 raise
+            finally:
+                if mailbox.has_more:
+                    mailbox.has_more = False
+                    self.on_due((ven_id,))
 
     async def _refresh(self, ven: Ven) -> None:
         ven_id, since = ven.registration.ven_id, ven.registration.registered_at
@@ -350,6 +374,18 @@ class PartyService:
         async with self.changing(ven_id) as mailbox:
             item = mailbox.items.get(item_id)
             return KINDS.get(item.kind) if item is not None else None
+
+    async def note_lost(self, ven_id: str, item_id: str | None, events: Iterable[Event]) -> None:
+        """What `due` gave did not reach the VEN: it is due again."""
+        async with self.changing(ven_id) as mailbox:
+            if item_id is not None:
+                mailbox.note_unsent(item_id)
+            mailbox.note_untold(events)
+
+    async def note_taken(self, ven_id: str, events: Iterable[Event]) -> None:
+        """The VEN has confirmed that it has got these events."""
+        async with self.changing(ven_id) as mailbox:
+            mailbox.note_taken(events)
 
     async def done(self, ven_id: str, item_id: str) -> None:
         """The VEN has answered a message."""
