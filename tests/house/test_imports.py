@@ -58,6 +58,7 @@ ROOMS = {
     "ven": Room(house="errors clock model v2 transport store.port", outside="msgspec"),
     "ven.client": Room(house="errors clock model v2 transport store.port ven", outside="msgspec pandas"),
     "ven.frame": Room(house="errors model", outside="pandas"),
+    "ven.adapter": Room(house="errors model ven.source", outside="aiohttp aiomqtt pymodbus"),
     # the roof: where concrete parts are picked
     "cli": Room(house=EVERYTHING, outside=EVERYTHING),
     "testing": Room(house=EVERYTHING, outside=EVERYTHING),

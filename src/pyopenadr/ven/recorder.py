@@ -107,12 +107,15 @@ class Recorder:
     async def _listen(self, feed: Feed, point: DataPoint) -> None:
         backoff = Backoff(self._draw)
 
-        def record(value: float | ResourceStatus | None) -> None:
+        def record(value: float | ResourceStatus | Exception | None) -> None:
             backoff.reset()
             try:
+                if isinstance(value, Exception):
+                    raise HandlerFailed(f"the feed of {point.r_id}: {value}")
                 self._note(point, value)
             except HandlerFailed as error:
-                self._journal.error(f"{error}; passed over")
+                self._journal.error(f"{error}; reported as bad quality")
+                self._note(point, None)
 
         while True:
             problem = "it ended"

@@ -13,8 +13,8 @@ from pyopenadr.ven.handler import Handler
 
 __all__ = ["RECORDED", "Feed", "Record", "Recorded", "Source", "Way", "arguments_of", "takes_r_id", "way_of"]
 
-Record = Callable[[float | ResourceStatus | None], None]
-"""Takes a value that has just been measured; None says that there is none."""
+Record = Callable[[float | ResourceStatus | Exception | None], None]
+"""Takes a value that has just been measured; None says that there is none, an exception also why."""
 
 _RANGE = ("start", "end", "granularity")
 
