@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import logging
-import os
-import re
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +19,7 @@ from pyopenadr.transport.http import HttpTransport
 from pyopenadr.transport.port import Transport
 from pyopenadr.transport.record import RecordingTransport
 from pyopenadr.ven.client import OpenADRClient
+from pyopenadr.ven.statefile import default_state
 
 
 def ven(
@@ -67,15 +65,6 @@ def ven(
         typer.echo(f"event {event_id} is kept from before, answered {known.opt_type or 'not yet'}", err=True)
     with tape or contextlib.nullcontext():
         asyncio.run(_run(client))
-
-
-def default_state(name: str, url: str) -> Path:
-    """The state file of that VEN at that VTN, in the user's state folder."""
-    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "ven"
-    # The name is in the hash too: two names may look alike once they are made fit for a file.
-    tail = hashlib.sha256(f"{name}\n{url}".encode()).hexdigest()[:12]
-    return folder / "pyopenadr" / f"{plain[:80]}-{tail}.db"
 
 
 async def _run(client: OpenADRClient) -> None:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from pyopenadr.errors import ConfigError, TransportError
 from pyopenadr.transport.port import Reply
-from pyopenadr.transport.tls import ClientTls, TlsProfile, client_context, explain_tls_error
+from pyopenadr.transport.renewal import FreshContext
+from pyopenadr.transport.tls import ClientTls, TlsProfile, explain_tls_error
 
 if TYPE_CHECKING:
     import aiohttp
@@ -51,7 +52,8 @@ class HttpTransport:
         Args:
             timeout_s: how long a request may take as a whole, at least 5 s.
             context: a TLS context of your own, in place of the settings below.
-            cert, key, password, ca_file, profile: how to do TLS, as in `pyopenadr.transport.tls.ClientTls`.
+            cert, key, password, ca_file, profile: how to do TLS, as in `pyopenadr.transport.tls.ClientTls`. When a file
+                changes, new connections go by it.
             max_reply: the most bytes of a reply that are read.
             proxy: the HTTP proxy through which everything goes, such as `http://user:secret@proxy.example:3128`. For
                 https it only passes on (CONNECT): TLS is with the peer itself.
@@ -69,9 +71,9 @@ class HttpTransport:
         self._timeout_s = timeout_s
         self._max_reply = max_reply
         self._context = context
-        self._settings = ClientTls(cert=cert, key=key, password=password, ca_file=ca_file, profile=profile)
+        self._fresh = FreshContext(ClientTls(cert=cert, key=key, password=password, ca_file=ca_file, profile=profile))
         if context is None and (cert or ca_file):
-            self._context = client_context(self._settings)  # now, so that a wrong file is told at once
+            self._fresh.get()  # now, so that a wrong file is told at once
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, url: str, body: bytes) -> Reply:
@@ -130,9 +132,9 @@ class HttpTransport:
         return None
 
     def _tls(self, url: str) -> ssl.SSLContext | bool:
-        if self._context is None and url[:6].lower() == "https:":
-            self._context = client_context(self._settings)
-        return self._context if self._context is not None else True
+        if self._context is not None:
+            return self._context
+        return self._fresh.get() if url[:6].lower() == "https:" else True
 
     async def _read(self, response: aiohttp.ClientResponse, url: str) -> bytes:
         body = bytearray()

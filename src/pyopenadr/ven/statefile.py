@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +18,10 @@ from typing import TypeVar
 import msgspec
 
 from pyopenadr.errors import ConfigError, StoreError
+from pyopenadr.ven.session import base_of
 from pyopenadr.ven.state import Ledger, MemoryLedger, row_of, stamp_of
 
-__all__ = ["FileLedger", "open_ledger"]
+__all__ = ["FileLedger", "default_state", "open_ledger"]
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -45,6 +48,9 @@ MIGRATIONS = (
     """,
 )
 """What makes version n + 1 of the file out of version n. Only ever added to."""
+
+AUTO = "auto"
+"""The setting that lets us choose the path."""
 
 PATIENCE_S = 0.5
 """How long to wait for a process that is about to let go of the file."""
@@ -297,6 +303,15 @@ def _migrate(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
 
+def default_state(ven_name: str, vtn_url: str) -> Path:
+    """The state file of that VEN at that VTN in the user's folder: $XDG_STATE_HOME, or ~/.local/state."""
+    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", ven_name).strip(".-") or "ven"
+    # The name is in the hash too: two names may look alike once they are made fit for a file.
+    tail = hashlib.sha256(f"{ven_name}\n{base_of(vtn_url)}".encode()).hexdigest()[:12]
+    return folder / "pyopenadr" / f"{plain[:80]}-{tail}.db"
+
+
 class Owner(msgspec.Struct, frozen=True):
     """Whose state it is."""
 
@@ -307,7 +322,9 @@ class Owner(msgspec.Struct, frozen=True):
 def open_ledger(
     state: str | os.PathLike[str] | Ledger | None, *, ven_name: str, vtn: str, complain: Callable[[str], None]
 ) -> Ledger:
-    """The ledger of that VEN at that VTN: in memory (None), or in the file at that path. A ledger is taken as it is.
+    """The ledger of that VEN at that VTN: in memory (None), in the file at that path, or in the user's folder ("auto").
+
+    A ledger is taken as it is.
 
     `complain` hears of rows that could not be written.
 
@@ -319,7 +336,8 @@ def open_ledger(
     if not isinstance(state, str | os.PathLike):
         _own(state, Owner(ven_name, vtn), "it")
         return state
-    ledger = FileLedger(os.fspath(state), complain)
+    path = default_state(ven_name, vtn) if state == AUTO else state
+    ledger = FileLedger(os.fspath(path), complain)
     try:
         _own(ledger, Owner(ven_name, vtn), ledger.path)
     except ConfigError:

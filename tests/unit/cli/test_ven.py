@@ -9,9 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from pyopenadr.cli import app
-from pyopenadr.cli.ven import default_state
 from pyopenadr.ven import OpenADRClient
-from pyopenadr.ven.statefile import FileLedger
+from pyopenadr.ven.statefile import FileLedger, default_state
 
 URL = "http://127.0.0.1:8080"
 

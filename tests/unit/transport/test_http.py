@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from pyopenadr.errors import ConfigError, TransportError
 from pyopenadr.transport.http import HttpTransport
 from pyopenadr.transport.port import Reply
+from pyopenadr.transport.renewal import FreshContext
 from pyopenadr.transport.tls import ClientTls, client_context
 
 
@@ -392,3 +393,54 @@ def test_a_key_of_another_certificate(authority: Authority) -> None:
     one, other = authority.issue("one"), authority.issue("other")
     with pytest.raises(ConfigError, match="does not belong to the certificate"):
         client_context(ClientTls(cert=one, key=other))
+
+
+async def test_a_renewed_certificate_is_used_without_a_restart(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pyopenadr.transport.renewal.LOOK_EVERY_S", 0.0)
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tls = writer.get_extra_info("ssl_object")
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                await reader.readexactly(1)
+                seen.append(tls.getpeercert(binary_form=True))
+                writer.write(answer())
+                await writer.drain()
+        await closed(writer)
+
+    context = server_context(authority, suites="ECDHE-ECDSA-AES128-SHA256")
+    listener = await asyncio.start_server(serve, "localhost", 0, ssl=context)
+    url = f"https://localhost:{listener.sockets[0].getsockname()[1]}/"
+    cert = authority.issue("renewed")
+    async with opened(HttpTransport(cert=cert, ca_file=authority.file)) as transport:
+        await transport.post(url, b"1")
+        await transport.post(url, b"1")
+        old = Path(cert).read_text("utf-8")
+        Path(cert).write_text(old[: len(old) // 2], "utf-8")
+        await transport.post(url, b"1")
+        assert "what was read before stays in use" in caplog.text
+        assert len(set(seen)) == 1
+        authority.issue("renewed")
+        await transport.post(url, b"1")
+        assert len(set(seen)) == 2
+        Path(cert).unlink()
+        await transport.post(url, b"1")
+        assert len(set(seen)) == 2
+    listener.close()
+    await listener.wait_closed()
+
+
+async def test_a_certificate_that_is_about_to_expire_is_told_again_each_day(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("pyopenadr.transport.renewal.time.monotonic", lambda: now)
+    fresh = FreshContext(ClientTls(cert=authority.issue("old"), ca_file=authority.file))
+    first = fresh.get()
+    for _ in range(48):
+        now += 3600.0
+        assert fresh.get() is first
+    assert len([line for line in caplog.messages if "expires on" in line and "old" in line]) == 3

@@ -18,7 +18,7 @@ import pytest
 from pyopenadr.errors import ConfigError
 from pyopenadr.ven import OpenADRClient
 from pyopenadr.ven.state import Ledger, MemoryLedger
-from pyopenadr.ven.statefile import MIGRATIONS, FileLedger, open_ledger
+from pyopenadr.ven.statefile import MIGRATIONS, FileLedger, default_state, open_ledger
 
 URL = "https://vtn.example"
 
@@ -253,3 +253,19 @@ async def test_a_client_holds_its_file_until_it_is_closed(path: str) -> None:
     await client.close()
     async with OpenADRClient("v", URL, state=Path(path)):
         pass
+
+
+async def test_a_path_is_chosen_for_each_name_and_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    one = OpenADRClient("heat pump/1", "https://vtn.example", state="auto")
+    other = OpenADRClient("heat pump/2", "https://vtn.example", state="auto")
+    third = OpenADRClient("heat pump/1", "https://other.example", state="auto")
+    files = [path.name for path in (tmp_path / "pyopenadr").iterdir() if path.suffix == ".db"]
+    assert len(files) == 3
+    assert all(name.startswith("heat-pump-") for name in files)
+    for client in (one, other, third):
+        await client.close()
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    expected = tmp_path / ".local" / "state" / "pyopenadr"
+    assert default_state("v", "https://vtn.example").parent == expected
