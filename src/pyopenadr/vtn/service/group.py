@@ -29,7 +29,7 @@ class GroupService(PartyService):
     """What targets may name, kept in the store; what is asked for at each delivery is remembered."""
 
     _groups: dict[str, Group] | None = None
-    _places: dict[str, tuple[list[Resource], list[Member]]] | None = None
+    _places: tuple[dict[str, list[Resource]], dict[str, list[Member]]] | None = None
 
     # --- keeping ----------------------------------------------------------------------------------------------------
 
@@ -137,11 +137,13 @@ class GroupService(PartyService):
         if self._groups is None:
             self._groups = {group.group_id: group for group in await self.store.list_groups()}
         if self._places is None:
-            self._places = {}
-        groups, places = self._groups, self._places
-        if ven_id not in places:
-            places[ven_id] = (await self.store.list_resources(ven_id), await self.store.list_members(ven_id=ven_id))
-        resources, members = places[ven_id]
+            self._places = {}, {}
+        groups, (resources_of, members_of) = self._groups, self._places
+        resources, members = resources_of.get(ven_id, []), members_of.get(ven_id, [])
+        if ven_id not in resources_of and any(getattr(target, kind) for kind in (*_BY_RESOURCE, *_BY_AREA)):
+            resources = resources_of[ven_id] = await self.store.list_resources(ven_id)
+        if ven_id not in members_of and any(getattr(target, kind) for kind in _BY_GROUP):
+            members = members_of[ven_id] = await self.store.list_members(ven_id=ven_id)
         return selected(target, ven_id, resources=resources, members=members, groups=groups)
 
 
