@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from pyopenadr.errors import StoreError
-from pyopenadr.model import Group, Member, OptType, Position, Resource, TransportInterface
+from pyopenadr.model import Group, Member, OptType, Position, ReportRule, Resource, TransportInterface
 from pyopenadr.store import Store
 from pyopenadr.store.port import Dispatch, Draft, Step, Trace
-from tests.store.sample import NOW, event, opt, registration, stored_event
+from tests.store.sample import MINUTE, MONTH, NOW, answer, event, opt, reading, registration, stored_event
 
 
 def resource(ven_id: str = "ven1", resource_id: str = "boiler", **fields: Any) -> Resource:
@@ -51,6 +51,11 @@ async def test_a_closed_store_refuses_everything(store: Store) -> None:
         lambda: store.delete_resources("ven1", ["boiler"]),
         store.list_resources,
         store.list_opts,
+        lambda: store.delete_event("event1"),
+        lambda: store.delete_readings("ven1", NOW),
+        lambda: store.save_rule(ReportRule(rule_id="r")),
+        lambda: store.delete_rule("r"),
+        store.list_rules,
     ]
     for call in calls:
         with pytest.raises(StoreError, match="open"):
@@ -180,3 +185,62 @@ async def test_the_opts_of_all_vens_are_listed_at_once(store: Store) -> None:
     await store.save_opt(opt(ven_id="ven1"))
     assert {one.ven_id for one in await store.list_opts()} == {"ven1", "ven2"}
     assert [one.ven_id for one in await store.list_opts("ven1")] == ["ven1"]
+
+
+async def test_a_rule_is_kept_under_its_id(store: Store) -> None:
+    full = ReportRule(
+        rule_id="b",
+        report_name=None,
+        report_specifier_id="s",
+        r_ids=("r",),
+        report_type="usage",
+        group_id="g",
+        ven_ids=("v",),
+        granularity=MINUTE,
+        report_back_duration=MONTH,
+        duration=MINUTE,
+    )
+    await store.save_rule(full)
+    await store.save_rule(ReportRule(rule_id="a"))
+    await store.save_rule(ReportRule(rule_id="a", group_id="h"))
+    assert await store.list_rules() == [ReportRule(rule_id="a", group_id="h"), full]
+    assert [await store.delete_rule("a"), await store.delete_rule("a")] == [True, False]
+    assert await store.list_rules() == [full]
+
+
+async def test_an_event_is_forgotten_with_its_answers_and_traces(store: Store) -> None:
+    for event_id in ("event1", "event2"):
+        await store.save_event(stored_event(event_id, closed=True))
+        await store.save_answers([answer(event_id)])
+        await store.save_traces([trace(event_id=event_id)])
+    assert [await store.delete_event("event1"), await store.delete_event("event1")] == [True, False]
+    assert [kept.event.event_id for kept in await store.list_events(include_closed=True)] == ["event2"]
+    assert [kept.event_id for kept in await store.list_answers()] == ["event2"]
+    assert await store.list_traces("event1") == []
+    assert await store.list_traces("event2") == [trace(event_id="event2")]
+
+
+async def test_readings_come_in_pages(store: Store) -> None:
+    kept = [
+        reading("a", report_specifier_id="s"),
+        reading("a", report_specifier_id="t"),
+        reading("b", report_specifier_id="s"),
+        reading("a", 1, report_specifier_id="s"),
+        reading("b", 2, report_specifier_id="s"),
+    ]
+    await store.save_readings([*kept[::-1], reading("a", ven_id="ven2")])
+    found, last = [], None
+    while page := await store.list_readings("ven1", limit=2, after=last):
+        found += page
+        last = page[-1]
+    assert found == kept
+    assert await store.list_readings("ven1", r_id="b", after=kept[1]) == [kept[2], kept[4]]
+
+
+async def test_old_readings_are_forgotten(store: Store) -> None:
+    await store.save_readings([reading("a", minute) for minute in range(4)])
+    await store.save_readings([reading("a", ven_id="ven2")])
+    assert await store.delete_readings("ven1", NOW + 2 * MINUTE) == 2
+    assert await store.list_readings("ven1") == [reading("a", 2), reading("a", 3)]
+    assert await store.delete_readings("ven1", NOW) == 0
+    assert len(await store.list_readings("ven2")) == 1

@@ -204,6 +204,23 @@ async def test_the_programs_of_the_dispatch_page_work(capsys: pytest.CaptureFixt
     assert "('ven-1', 'ven-2', 'ven-3')" in capsys.readouterr().out
 
 
+async def test_the_programs_of_the_reports_page_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = run_blocks(DOCS / "howto" / "reports.md")
+    server: OpenADRServer = names["server"]
+    try:
+        await names["ask"](server)
+        await names["look"](server)
+        await names["export"](server)
+        await names["mend"](server)
+    finally:
+        await server.stop()
+    assert (tmp_path / "meters.csv").read_text("utf-8").startswith("ven_id,")
+    assert "0 VENs were asked" in capsys.readouterr().out
+
+
 async def test_the_handlers_of_the_backends_page_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,6 +22,7 @@ from pyopenadr.model.report import (
     Reading,
     Report,
     ReportRequest,
+    ReportRule,
     ResourceStatus,
 )
 from pyopenadr.model.time import CalendarDuration, Duration, Span
@@ -48,6 +49,7 @@ __all__ = [
     "Registration",
     "Report",
     "ReportRequest",
+    "ReportRule",
     "Resource",
     "ResourceStatus",
     "ResponseRequired",

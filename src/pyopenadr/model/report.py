@@ -11,7 +11,7 @@ import msgspec
 
 from pyopenadr.model.party import EVERYONE, Target
 from pyopenadr.model.quantity import Unit
-from pyopenadr.model.time import ZERO, Duration
+from pyopenadr.model.time import ZERO, Duration, is_zero
 
 __all__ = [
     "Capability",
@@ -21,6 +21,7 @@ __all__ = [
     "Reading",
     "Report",
     "ReportRequest",
+    "ReportRule",
     "ResourceStatus",
 ]
 
@@ -88,6 +89,57 @@ class ReportRequest(msgspec.Struct, frozen=True, kw_only=True):
     def is_one_shot(self) -> bool:
         """Whether it asks for exactly one report, at once (2.0b rule 324)."""
         return self.report_back_duration == ZERO
+
+
+class ReportRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Which reports a VTN asks of which VENs, whenever they say what they can report.
+
+    It is for the members of `group_id` and for `ven_ids`; with neither, for every VEN. It asks for the reports with
+    that `report_name`, or the one with that `report_specifier_id`, and there for the points with these `r_ids` or this
+    `report_type`; what is not given does not matter. The rest is as in `ReportRequest`; `start` is when it is asked.
+    """
+
+    rule_id: str
+    report_name: str | None = "TELEMETRY_USAGE"
+    report_specifier_id: str | None = None
+    r_ids: tuple[str, ...] = ()
+    report_type: str | None = None
+    group_id: str | None = None
+    ven_ids: tuple[str, ...] = ()
+    granularity: Duration = ZERO
+    report_back_duration: Duration = ZERO
+    duration: Duration = ZERO
+
+    def request(self, capability: Capability, now: datetime) -> ReportRequest | None:
+        """What it asks of a report that a VEN offers; None if nothing.
+
+        The request's ID is the same each time, so that asking again replaces what was asked before.
+        """
+        if self.report_name not in (None, capability.report_name):
+            return None
+        if self.report_specifier_id not in (None, capability.report_specifier_id):
+            return None
+        r_ids = tuple(
+            point.r_id
+            for point in capability.points
+            if (not self.r_ids or point.r_id in self.r_ids) and self.report_type in (None, point.report_type)
+        )
+        if not r_ids:
+            return None
+        return ReportRequest(
+            report_request_id=f"{self.prefix}{capability.report_specifier_id}",
+            report_specifier_id=capability.report_specifier_id,
+            r_ids=r_ids,
+            granularity=self.granularity,
+            report_back_duration=self.report_back_duration,
+            start=None if is_zero(self.report_back_duration) else now,
+            duration=self.duration,
+        )
+
+    @property
+    def prefix(self) -> str:
+        """What the IDs of all its requests begin with."""
+        return f"rule:{self.rule_id}:"
 
 
 class LoadControlValue(msgspec.Struct, frozen=True, kw_only=True):

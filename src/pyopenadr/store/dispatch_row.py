@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyopenadr.model import Group, Member, OptType, Resource
+from pyopenadr.model import Group, Member, OptType, ReportRule, Resource
 from pyopenadr.store.port import Draft, Step, Trace
 from pyopenadr.store.row import Found, Row, from_json, from_micros, to_json, to_micros, to_whole
 
@@ -15,6 +15,8 @@ __all__ = [
     "member_to_row",
     "resource_from_row",
     "resource_to_row",
+    "rule_from_row",
+    "rule_to_row",
     "trace_from_row",
     "trace_to_row",
 ]
@@ -61,6 +63,16 @@ def resource_to_row(resource: Resource) -> Row:
 def resource_from_row(row: Found) -> Resource:
     """The resource of a row."""
     return from_json(row["body"], Resource, "a resource")
+
+
+def rule_to_row(rule: ReportRule) -> Row:
+    """The columns of a rule for reports."""
+    return {"rule_id": rule.rule_id, "body": to_json(rule, f"rule {rule.rule_id!r}")}
+
+
+def rule_from_row(row: Found) -> ReportRule:
+    """The rule for reports of a row."""
+    return from_json(row["body"], ReportRule, "a rule for reports")
 
 
 def trace_to_row(trace: Trace) -> Row:

@@ -157,6 +157,14 @@ class MemoryStore(MemoryDispatch, MemoryDoor):
         self._check_open()
         return [stored for stored in self._events.values() if include_closed or not stored.closed]
 
+    async def delete_event(self, event_id: str) -> bool:
+        self._check_open()
+        self._answers = {key: answer for key, answer in self._answers.items() if answer.event_id != event_id}
+        self._traces.pop(event_id, None)
+        there = self._events.pop(event_id, None) is not None
+        self._feed.publish((None,))
+        return there
+
     async def save_answers(self, answers: Sequence[Answer]) -> None:
         self._check_open()
         self._keep_answers(_answers(answers))
@@ -290,6 +298,7 @@ class MemoryStore(MemoryDispatch, MemoryDoor):
         start: datetime | None = None,
         end: datetime | None = None,
         limit: int | None = None,
+        after: StoredReading | None = None,
     ) -> list[StoredReading]:
         self._check_open()
         first = None if start is None else row.to_micros(start, "start")
@@ -302,9 +311,21 @@ class MemoryStore(MemoryDispatch, MemoryDoor):
             and (first is None or first <= at)
             and (last is None or at < last)
         ]
+        if after is not None:
+            before = (row.to_micros(after.reading.start, "after"), after.reading.r_id, after.report_specifier_id)
+            found = [key for key in found if key > before]
         found.sort()
         kept = self._readings.get(ven_id, {})
         return [kept[specifier, rid, at] for at, rid, specifier in found[: row.to_limit(limit)]]
+
+    async def delete_readings(self, ven_id: str, before: datetime) -> int:
+        self._check_open()
+        until = row.to_micros(before, "before")
+        readings = self._readings.get(ven_id, {})
+        old = [key for key in readings if key[2] < until]
+        for key in old:
+            del readings[key]
+        return len(old)
 
 
 def _outgoing(ven_id: str, items: Sequence[Outgoing]) -> list[Outgoing]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pyopenadr.errors import StoreError
-from pyopenadr.model import Group, Member, Resource
+from pyopenadr.model import Group, Member, ReportRule, Resource
 from pyopenadr.store import dispatch_row as row
 from pyopenadr.store.feed import Feed
 from pyopenadr.store.port import Draft, Trace
@@ -20,6 +20,7 @@ class MemoryDispatch:
 
     def __init__(self) -> None:
         super().__init__()
+        self._rules: dict[str, ReportRule] = {}
         self._drafts: dict[str, Draft] = {}
         self._traces: dict[str, list[Trace]] = {}
         self._groups: dict[str, Group] = {}
@@ -49,6 +50,18 @@ class MemoryDispatch:
     async def list_traces(self, event_id: str, *, ven_id: str | None = None) -> list[Trace]:
         self._check_open()
         return [trace for trace in self._traces.get(event_id, ()) if ven_id in (None, trace.ven_id)]
+
+    async def save_rule(self, rule: ReportRule) -> None:
+        self._check_open()
+        self._rules[rule.rule_id] = row.rule_from_row(row.rule_to_row(rule))
+
+    async def delete_rule(self, rule_id: str) -> bool:
+        self._check_open()
+        return self._rules.pop(rule_id, None) is not None
+
+    async def list_rules(self) -> list[ReportRule]:
+        self._check_open()
+        return [rule for _, rule in sorted(self._rules.items(), key=lambda item: item[0])]
 
     async def save_group(self, group: Group) -> None:
         self._check_open()

@@ -27,6 +27,7 @@ from pyopenadr.model import (
     Reading,
     Registration,
     ReportRequest,
+    ReportRule,
     Resource,
 )
 
@@ -264,6 +265,10 @@ class Store(Protocol):
         """The events, in the order in which they were first saved."""
         ...
 
+    async def delete_event(self, event_id: str) -> bool:
+        """Forget an event, the answers to it and its traces. Returns whether it was there."""
+        ...
+
     async def save_answers(self, answers: Sequence[Answer]) -> None:
         """Keep what VENs said of events, each replacing what the same VEN said of the same event."""
         ...
@@ -419,8 +424,28 @@ class Store(Protocol):
         start: datetime | None = None,
         end: datetime | None = None,
         limit: int | None = None,
+        after: StoredReading | None = None,
     ) -> list[StoredReading]:
-        """Readings by start, then rID; `start` inclusive, `end` exclusive."""
+        """Readings by start, rID and report specifier; `start` inclusive, `end` exclusive.
+
+        With `after`, those that come after that one in this order.
+        """
+        ...
+
+    async def delete_readings(self, ven_id: str, before: datetime) -> int:
+        """Forget a VEN's readings that start before an instant. Returns how many there were."""
+        ...
+
+    async def save_rule(self, rule: ReportRule) -> None:
+        """Keep a rule for reports, replacing the one kept under its rule_id."""
+        ...
+
+    async def delete_rule(self, rule_id: str) -> bool:
+        """Forget a rule for reports. Returns whether it was there."""
+        ...
+
+    async def list_rules(self) -> list[ReportRule]:
+        """The rules for reports, by rule_id."""
         ...
 
     # --- at the door ------------------------------------------------------------------------------------------------

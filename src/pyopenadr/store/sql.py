@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, true, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, true, tuple_, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -381,6 +381,7 @@ class SqlStore(SqlDispatch, SqlDoor):
         start: datetime | None = None,
         end: datetime | None = None,
         limit: int | None = None,
+        after: StoredReading | None = None,
     ) -> list[StoredReading]:
         columns = table.reading.c
         wanted = [
@@ -390,6 +391,10 @@ class SqlStore(SqlDispatch, SqlDoor):
             columns.start >= row.to_micros(start, "start") if start is not None else true(),
             columns.start < row.to_micros(end, "end") if end is not None else true(),
         ]
+        if after is not None:
+            last = row.reading_to_row(after)
+            order = ("start", "r_id", "report_specifier_id")
+            wanted.append(tuple_(*(columns[name] for name in order)) > tuple_(*(last[name] for name in order)))
         query = (
             select(table.reading)
             .where(*wanted)

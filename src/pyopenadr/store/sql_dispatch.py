@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Select, bindparam, delete, insert, select
 
 from pyopenadr.errors import StoreError
-from pyopenadr.model import Group, Member, Resource
+from pyopenadr.model import Group, Member, ReportRule, Resource
 from pyopenadr.store import dispatch_row as row
 from pyopenadr.store import statement, table
 from pyopenadr.store.port import Draft, Trace
-from pyopenadr.store.row import Found
+from pyopenadr.store.row import Found, to_micros
 from pyopenadr.store.writer import Writer
 
 __all__ = ["SqlDispatch"]
@@ -62,6 +63,14 @@ class SqlDispatch:
         if ven_id is not None:
             query = query.where(table.trace.c.ven_id == ven_id)
         return await self._list(query, row.trace_from_row)
+
+    async def delete_event(self, event_id: str) -> bool:
+        def work(connection: Connection) -> bool:
+            for belongings in (table.trace, table.answer):
+                connection.execute(delete(belongings).where(belongings.c.event_id == event_id))
+            return connection.execute(delete(table.event).where(table.event.c.event_id == event_id)).rowcount > 0
+
+        return await self._write(work, None)
 
     # --- what targets may name ------------------------------------------------------------------------------------
 
@@ -129,3 +138,20 @@ class SqlDispatch:
         if ven_id is not None:
             query = query.where(table.resource.c.ven_id == ven_id)
         return await self._list(query, row.resource_from_row)
+
+    # --- reports --------------------------------------------------------------------------------------------------
+
+    async def delete_readings(self, ven_id: str, before: datetime) -> int:
+        old = statement.of_ven(table.reading, ven_id).where(table.reading.c.start < to_micros(before, "before"))
+        return await self._write(lambda connection: connection.execute(old).rowcount)
+
+    async def save_rule(self, rule: ReportRule) -> None:
+        kept = row.rule_to_row(rule)
+        await self._write(lambda connection: statement.save(connection, table.report_rule, [kept]))
+
+    async def delete_rule(self, rule_id: str) -> bool:
+        gone = delete(table.report_rule).where(table.report_rule.c.rule_id == rule_id)
+        return await self._write(lambda connection: connection.execute(gone).rowcount > 0)
+
+    async def list_rules(self) -> list[ReportRule]:
+        return await self._list(select(table.report_rule).order_by(table.report_rule.c.rule_id), row.rule_from_row)

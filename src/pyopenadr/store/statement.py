@@ -24,6 +24,7 @@ _KEYS: Final = {
     table.outgoing: ("ven_id", "item_id"),
     table.request: ("ven_id", "source", "report_request_id"),
     table.reading: ("ven_id", "report_specifier_id", "r_id", "start"),
+    table.report_rule: ("rule_id",),
     table.draft: ("event_id",),
     table.ven_group: ("group_id",),
     table.member: ("group_id", "ven_id", "resource_id"),

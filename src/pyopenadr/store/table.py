@@ -36,6 +36,7 @@ __all__ = [
     "opt",
     "outgoing",
     "reading",
+    "report_rule",
     "request",
     "resource",
     "trace",
@@ -43,7 +44,7 @@ __all__ = [
     "ven_group",
 ]
 
-VERSIONS = ("0001", "0002_dispatch", "0003_doorkeeper")
+VERSIONS = ("0001", "0002_dispatch", "0003_doorkeeper", "0004_report_rule")
 """Every revision in `migrations/versions`, oldest first; here too so that Alembic need not be imported to compare."""
 
 HEAD = VERSIONS[-1]
@@ -237,3 +238,11 @@ claim = Table(
     sqlite_with_rowid=False,
 )
 """What may happen once: the nonces of signatures that were seen, and warnings that were given."""
+
+report_rule = Table(
+    "report_rule",
+    metadata,
+    Column("rule_id", _TEXT, primary_key=True),
+    Column("body", _TEXT, nullable=False),
+)
+"""The rules by which reports are asked for."""

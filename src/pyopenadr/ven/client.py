@@ -156,8 +156,8 @@ class OpenADRClient(ManualMode):
             vtn_id: the VTN's id, if it is known: another VTN is not registered with, and its events are refused.
             state: the file in which the client keeps what it must not forget: registration, events, what it still
                 has to send, and so on, so that a restart goes on where it stopped. Each VEN needs one of its own.
-                "auto" takes one for each name and address in `$XDG_STATE_HOME/pyopenadr` (`~/.local/state/pyopenadr`). With
-                None all that ends with the process.
+                "auto" takes one for each name and address in `$XDG_STATE_HOME/pyopenadr` (`~/.local/state/pyopenadr`).
+                With None all that ends with the process.
             auto_polling: whether `async with` starts auto mode. It can be set later, too.
             default_opt: the answer to events where `on_event` is missing, fails or takes too long. "optOut", because
                 a VTN must not count on a load that nobody has taken off.

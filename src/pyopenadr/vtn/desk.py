@@ -66,6 +66,9 @@ class _Desk:
     async def start(self) -> None:
         raise NotImplementedError  # the server itself starts
 
+    async def _apply_rules(self, ven_ids: Iterable[str], *, replaced: str | None = None) -> None:
+        raise NotImplementedError  # the desk for reports knows
+
     def _second(self) -> datetime:
         """The present time as it is sent: whole seconds."""
         return self.clock.now().replace(microsecond=0)
@@ -330,8 +333,9 @@ class EventDesk(_Desk):
         chosen = None if ven_ids is None else set(texts("ven_ids", ven_ids))
         return await self._service.board(event_id, ven_ids=chosen, states=wanted, after=after, limit=limit)
 
-    async def _look_for_silence(self) -> None:
-        """Tell the program which VENs have not answered in time."""
+    async def _follow_events(self) -> None:
+        """Keep what has happened to events, and tell the program which VENs have not answered in time."""
+        await self._service.save_traces()
         handler = self.backend.get("on_event_unanswered")
         if handler is None:
             return
@@ -376,13 +380,18 @@ class GroupDesk(_Desk):
             raise ConfigError("a group needs a group_id")
         await self.start()
         group = Group(group_id=group_id, name=name, market_context=market_context)
-        await self._service.save_group(group, _members(group_id, ven_ids, resources))
+        members = _members(group_id, ven_ids, resources)
+        await self._service.save_group(group, members)
+        await self._apply_rules({member.ven_id for member in members})
         return group
 
     async def remove_group(self, group_id: str) -> bool:
         """Forget a group. Events that were published to it stay. Returns whether there was one."""
         await self.start()
-        return await self._service.delete_group(group_id)
+        members = await self._service.store.list_members(group_id=group_id)
+        there = await self._service.delete_group(group_id)
+        await self._apply_rules({member.ven_id for member in members})
+        return there
 
     async def groups(self) -> list[Group]:
         """All groups and programmes, by group_id."""
@@ -403,7 +412,9 @@ class GroupDesk(_Desk):
             LocalProtocolError: there is no such group.
         """
         await self.start()
-        await self._service.save_members(_members(group_id, ven_ids, resources))
+        members = _members(group_id, ven_ids, resources)
+        await self._service.save_members(members)
+        await self._apply_rules({member.ven_id for member in members})
 
     async def remove_from_group(
         self, group_id: str, *, ven_ids: Iterable[str] = (), resources: Iterable[tuple[str, str]] = ()
@@ -414,7 +425,9 @@ class GroupDesk(_Desk):
             LocalProtocolError: there is no such group.
         """
         await self.start()
-        await self._service.delete_members(_members(group_id, ven_ids, resources))
+        members = _members(group_id, ven_ids, resources)
+        await self._service.delete_members(members)
+        await self._apply_rules({member.ven_id for member in members})
 
     async def add_resource(self, ven_id: str, resource_id: str = WHOLE, **known_by: Any) -> Resource:
         """Keep a resource of a VEN, and what targets may know it by: any field of `Resource` by name.

@@ -24,6 +24,7 @@ from pyopenadr.v2 import bridge
 from pyopenadr.v2 import vtn as rules
 from pyopenadr.v2.xml import DEFAULT_LIMITS, Limits
 from pyopenadr.vtn.app import App
+from pyopenadr.vtn.archive import ReportDesk
 from pyopenadr.vtn.desk import DispatchRules, EventDesk, GroupDesk
 from pyopenadr.vtn.doors.conversation import Conversation
 from pyopenadr.vtn.doors.talk import Peer
@@ -55,7 +56,7 @@ DEFAULT_LENIENCY: tuple[str, ...] = (
 """The deviations that a VTN accepts unless told otherwise: those that leave no doubt about what is meant."""
 
 
-class OpenADRServer(EventDesk, GroupDesk):
+class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
     """A VTN. It does what the protocol asks; you connect the data.
 
     Without anything configured it serves on loopback, keeps its data in memory and accepts every VEN: a laboratory.
@@ -78,6 +79,10 @@ class OpenADRServer(EventDesk, GroupDesk):
             the same, `warn` in the log as well, or `skip` them; `add_event` may say otherwise.
         overlap: what is done about an event that overlaps with another of its market context at the same VENs: `allow`
             it, `warn` in the log, or `refuse` it; `add_event` may say otherwise.
+        keep_readings: how long readings are kept; None for ever.
+        keep_events: how long events that are over are kept, with their answers and messages; None for ever.
+        fill_gaps_every: how often to look for missing readings of the last day, and ask for the history where VENs
+            offer it; None for never.
         answer_within: how long VENs have to answer an event until `on_event_unanswered` is called; None for ever.
         tls: serve HTTPS, and ask every VEN for a certificate; a VEN is bound to the one that it registers with.
         insecure: serve plain HTTP on an address that others can reach; without it only loopback is allowed.
@@ -129,6 +134,9 @@ class OpenADRServer(EventDesk, GroupDesk):
         opt_schedules: str = "send",
         overlap: str = "warn",
         answer_within: timedelta | None = None,
+        keep_readings: timedelta | None = None,
+        keep_events: timedelta | None = None,
+        fill_gaps_every: timedelta | None = None,
         tls: ServerTls | None = None,
         insecure: bool = False,
         signature: SignatureMode = "off",
@@ -145,12 +153,10 @@ class OpenADRServer(EventDesk, GroupDesk):
         if misses < 1:
             raise ConfigError(f"misses must be 1 or more, not {misses}")
         self._rules = DispatchRules(opt_schedules, overlap, answer_within)
-        _check_times(
-            poll_frequency=poll_frequency,
-            resend_after=resend_after,
-            handler_timeout=handler_timeout,
-            signature_window=signature_window,
-        )
+        upkeep = {"keep_readings": keep_readings, "keep_events": keep_events, "fill_gaps_every": fill_gaps_every}
+        self._upkeep = {name: duration for name, duration in upkeep.items() if duration is not None}
+        times = {"resend_after": resend_after, "handler_timeout": handler_timeout, "signature_window": signature_window}
+        _check_times(poll_frequency=poll_frequency, **times, **self._upkeep)
         if tls is None and not insecure and not _is_loopback(host):
             raise ConfigError(
                 f"plain HTTP on {host} would let anybody on the network in: give certificates (tls=, or --cert, "
@@ -255,8 +261,12 @@ class OpenADRServer(EventDesk, GroupDesk):
             raise
         self._spawn(keep_on(self._watch.look, self.clock, self._watch.step_s, "watching the VENs"))
         self._spawn(keep_on(self._service.close_events, self.clock, 10.0, "putting away events that are over"))
-        self._spawn(keep_on(self._service.save_traces, self.clock, 1.0, "keeping what has happened to events"))
-        self._spawn(keep_on(self._look_for_silence, self.clock, 1.0, "looking for VENs that have not answered"))
+        self._spawn(keep_on(self._follow_events, self.clock, 1.0, "following what becomes of events"))
+        if "keep_readings" in self._upkeep or "keep_events" in self._upkeep:
+            self._spawn(keep_on(self._forget_old, self.clock, 3600.0, "forgetting what is old"))
+        if "fill_gaps_every" in self._upkeep:
+            pause_s = self._upkeep["fill_gaps_every"].total_seconds()
+            self._spawn(keep_on(self._fill_recent_gaps, self.clock, pause_s, "filling gaps in readings"))
         self._spawn(keep_on(self._provider.deliver_due, self.clock, 1.0, "delivering reports of the VTN"))
         if self._signatures is not None:
             pause_s = self._signatures.window_s
@@ -334,6 +344,17 @@ class OpenADRServer(EventDesk, GroupDesk):
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _forget_old(self) -> None:
+        now = self.clock.now()
+        readings, events = (self._upkeep.get(name) for name in ("keep_readings", "keep_events"))
+        await self.forget(
+            readings_before=now - readings if readings is not None else None,
+            events_before=now - events if events is not None else None,
+        )
+
+    async def _fill_recent_gaps(self) -> None:
+        await self.fill_gaps(start=self.clock.now() - timedelta(days=1))
 
     # --- VENs -------------------------------------------------------------------------------------------------------
 

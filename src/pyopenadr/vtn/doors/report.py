@@ -40,11 +40,12 @@ class ReportTalk(Talk):
         ven_id = self.ven(message.ven_id).registration.ven_id
         capabilities = [bridge.lift_capability(report) for report in message.reports]
         answer = await self.ask("on_register_report", message)
-        asked = _requests_of(answer, capabilities)
+        asked = {request.report_request_id: request for request in await self._by_rule(ven_id, capabilities)}
+        asked |= {request.report_request_id: request for request in _requests_of(answer, capabilities)}
 
         def wanted(earlier: Sequence[ReportRequest]) -> list[ReportRequest]:
-            ids = {request.report_request_id for request in asked}
-            return [*asked, *(r for r in earlier if r.report_request_id not in ids and _can_serve(r, capabilities))]
+            again = (r for r in earlier if r.report_request_id not in asked and _can_serve(r, capabilities))
+            return [*asked.values(), *again]
 
         chosen = await self.service.register_capabilities(ven_id, capabilities, wanted)
         if isinstance(answer, wire.Message):
@@ -54,6 +55,18 @@ class ReportTalk(Talk):
             report_requests=tuple(bridge.lower_request(request) for request in chosen),
             ven_id=ven_id,
         )
+
+    async def _by_rule(self, ven_id: str, capabilities: Sequence[Capability]) -> list[ReportRequest]:
+        """What the operator's rules ask of the VEN, as far as it can do that."""
+        found = []
+        for request in await self.service.requests_by_rule(ven_id, capabilities):
+            try:
+                rules.check_request(request, capabilities, ())
+            except ProtocolError as error:
+                log.warning("VEN %s can't do what a rule asks: %s", ven_id, error)
+            else:
+                found.append(request)
+        return found
 
     async def _created_report(self, message: wire.OadrCreatedReport, peer: Peer) -> wire.Message:
         ven_id = self.ven(message.ven_id).registration.ven_id

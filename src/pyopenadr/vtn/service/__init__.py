@@ -6,10 +6,10 @@ in the store what must not be lost. A change is committed to the store first and
 
 from pyopenadr.vtn.service.dispatch import DispatchService
 from pyopenadr.vtn.service.party import Application
-from pyopenadr.vtn.service.report import ReportService
+from pyopenadr.vtn.service.rule import RuleService
 
 __all__ = ["Application", "Service"]
 
 
-class Service(DispatchService, ReportService):
+class Service(DispatchService, RuleService):
     """The use cases of one VTN: VENs and their mailboxes, events with answers and opts, reports both ways."""
