@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from pyopenadr.clock import Clock
 from pyopenadr.errors import ConfigError, OpenADRError, ProtocolError
 from pyopenadr.model import Reading, ReportRule, Unit
 from pyopenadr.model.series import Sum, Total
@@ -41,7 +42,9 @@ class Page(msgspec.Struct, frozen=True):
 class ReportDesk:
     """Reports by rule, and readings over many VENs."""
 
+    clock: Clock
     _service: Service
+    _upkeep: dict[str, timedelta]
 
     async def start(self) -> None:
         raise NotImplementedError  # the server itself starts
@@ -278,6 +281,17 @@ class ReportDesk:
             await self._service.forget_readings(as_utc(readings_before))
         if events_before is not None:
             await self._service.forget_events(as_utc(events_before))
+
+    async def _forget_old(self) -> None:
+        now = self.clock.now()
+        readings, events = (self._upkeep.get(name) for name in ("keep_readings", "keep_events"))
+        await self.forget(
+            readings_before=now - readings if readings is not None else None,
+            events_before=now - events if events is not None else None,
+        )
+
+    async def _fill_recent_gaps(self) -> None:
+        await self.fill_gaps(start=self.clock.now() - timedelta(days=1))
 
 
 class _Units:

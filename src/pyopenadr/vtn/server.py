@@ -345,17 +345,6 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _forget_old(self) -> None:
-        now = self.clock.now()
-        readings, events = (self._upkeep.get(name) for name in ("keep_readings", "keep_events"))
-        await self.forget(
-            readings_before=now - readings if readings is not None else None,
-            events_before=now - events if events is not None else None,
-        )
-
-    async def _fill_recent_gaps(self) -> None:
-        await self.fill_gaps(start=self.clock.now() - timedelta(days=1))
-
     # --- VENs -------------------------------------------------------------------------------------------------------
 
     @property
