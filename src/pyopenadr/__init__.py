@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from pyopenadr.ven.client import OpenADRClient
     from pyopenadr.ven.execution import EndReason, TimedInterval
     from pyopenadr.ven.failsafe import FailSafe
+    from pyopenadr.ven.listener import Listener
     from pyopenadr.ven.reply import DEFER, Defer, EventReply
     from pyopenadr.vtn.push import Push
     from pyopenadr.vtn.server import OpenADRServer
@@ -88,6 +89,7 @@ __all__ = [
     "FailSafe",
     "Group",
     "Interval",
+    "Listener",
     "LoadControlState",
     "LoadControlValue",
     "LocalProtocolError",
@@ -136,6 +138,7 @@ _HOMES = {
     "Step": "pyopenadr.model.timeline",
     "TimedInterval": "pyopenadr.ven.execution",
     "EventReply": "pyopenadr.ven.reply",
+    "Listener": "pyopenadr.ven.listener",
     "OpenADRClient": "pyopenadr.ven.client",
     "OpenADRServer": "pyopenadr.vtn.server",
     "Push": "pyopenadr.vtn.push",

@@ -152,6 +152,17 @@ def common_name(name: x509.Name) -> str | None:
     return str(found[0].value) if found else None
 
 
+def is_good_for(der: bytes, host: str) -> bool:
+    """Whether a certificate (DER) names that host or IP address, as its CN or among its alternative names."""
+    certificate = x509.load_der_x509_certificate(der)
+    names = [common_name(certificate.subject)]
+    found = extension(certificate, x509.SubjectAlternativeName)
+    if found is not None:
+        names += found.get_values_for_type(x509.DNSName)
+        names += map(str, found.get_values_for_type(x509.IPAddress))
+    return host.lower() in (name.lower() for name in names if name is not None)
+
+
 def name_text(name: x509.Name) -> str:
     """What to call a party in a message: its common name, else the whole name."""
     return common_name(name) or name.rfc4514_string() or "(no name)"

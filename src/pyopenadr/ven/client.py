@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pyopenadr.clock import Clock, SystemClock
+from pyopenadr.errors import ConfigError
 from pyopenadr.model import OptType, Signal, Span
 from pyopenadr.model.report import DEFAULT_HISTORY
 from pyopenadr.model.timeline import Step, in_force, timeline
@@ -22,6 +23,7 @@ from pyopenadr.ven.failsafe import FailSafe
 from pyopenadr.ven.frame import frame_of
 from pyopenadr.ven.handler import Handler, HandlerSlot, handler_of
 from pyopenadr.ven.journal import Journal
+from pyopenadr.ven.listener import Listener, PushApp, Reception
 from pyopenadr.ven.manual import ManualMode
 from pyopenadr.ven.part import Settings, assemble, interval
 from pyopenadr.ven.registration import Identity, Registrar
@@ -133,6 +135,7 @@ class OpenADRClient(ManualMode):
         device_classes: Iterable[str] = (),
         supports: Callable[[Signal], bool] | None = None,
         leniency: Iterable[str] = DEFAULT_LENIENCY,
+        push: Listener | None = None,
         timeout_s: float = 30.0,
         cert: str | None = None,
         key: str | None = None,
@@ -181,6 +184,7 @@ class OpenADRClient(ManualMode):
                 is given, every target is taken that does not name another VEN.
             supports: decides whether a signal can be followed; None: whatever the standard allows.
             leniency: the deviations that are taken from the VTN, see `pyopenadr.v2.leniency.RULES`.
+            push: how this VEN's own server is reached, for a VTN that pushes; None: the client polls.
             timeout_s, cert, key, ca_file, proxy: see `HttpTransport`; not used if `transport` is given.
             signing_key: signs every message (high security).
             vtn_signature: whose XML signature each message of the VTN must have, a `pyopenadr.v2.signature.Trust`; what
@@ -217,6 +221,7 @@ class OpenADRClient(ManualMode):
             opts_decide=opts_decide,
             failsafe=failsafe,
             failsafe_after=failsafe_after,
+            resync=None if push is None else interval("resync", push.resync),
         )
         clock = clock if clock is not None else SystemClock()
         draw: Draw = random if random is not None else randomness.SystemRandom()
@@ -256,6 +261,10 @@ class OpenADRClient(ManualMode):
                 handler=lambda name: handler_of(self, name),
             )
         )
+        self._reception = Reception(self._parts, push) if push is not None else None
+        if self._reception is not None:
+            reception = self._reception
+            registrar.push_address = lambda: reception.address
         self.ven_name = ven_name
         self.auto_polling = auto_polling
         self._set_handlers(
@@ -363,8 +372,10 @@ class OpenADRClient(ManualMode):
             await asyncio.shield(self._ended)
             return
         loop = asyncio.get_running_loop()
+        await self.listen()
         stop, ended = loop.create_future(), loop.create_future()
         self._stop, self._ended = stop, ended
+        self._parts.registrar.check_address()
         self._parts.resume()
         self._parts.crew.spawn(self._parts.scheduler.run(), "execution of events")
         self._parts.crew.spawn(self._parts.guard.run(), "fail-safe")
@@ -376,6 +387,36 @@ class OpenADRClient(ManualMode):
                 await self._wind_down()
             finally:
                 ended.set_result(None)
+
+    # -- push ----------------------------------------------------------------------------------------------------
+
+    @property
+    def app(self) -> PushApp:
+        """The ASGI application that answers the VTN's pushes, to be mounted in one of your own.
+
+        Raises:
+            ConfigError: the client was not given `push`.
+        """
+        return self._listening().app
+
+    async def listen(self) -> None:
+        """Start the server for pushes, if there is one. Auto mode does that itself; for manual mode.
+
+        Raises:
+            ConfigError: what it needs is not installed: pip install 'pyopenadr[push]'.
+            TransportError: the address can't be listened on.
+        """
+        if self._reception is not None:
+            await self._reception.start()
+
+    async def receive(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """Answer one push without HTTP, as `transport.memory` needs it: status and body."""
+        return await self._listening().door.handle(path, body)
+
+    def _listening(self) -> Reception:
+        if self._reception is None:
+            raise ConfigError("this client polls: give it push=Listener(…) to be pushed to")
+        return self._reception
 
     def stop(self) -> Ending:
         """End auto mode. What is on its way is let through; what waits is not sent any more.
@@ -411,6 +452,8 @@ class OpenADRClient(ManualMode):
     async def _wind_down(self) -> None:
         if self.unsent:
             self._parts.journal.warning(f"the client stops with {self.unsent} messages that the VTN did not get")
+        if self._reception is not None:
+            await self._reception.stop()
         await self._parts.crew.close()
         self._parts.events.clear_tasks()
         await self._parts.session.transport.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from pyopenadr.errors import RemoteProtocolError
@@ -18,6 +18,8 @@ from pyopenadr.ven.requester import Requester
 from pyopenadr.ven.task import Crew
 
 __all__ = ["Dispatcher"]
+
+Deliver = Callable[[Letter], Awaitable[None]]
 
 
 @dataclass(kw_only=True)
@@ -37,30 +39,35 @@ class Dispatcher:
     scope: Callable[[], VenScope]
     cancelled: bool = False
 
-    async def handle(self, message: wire.Message, *, reply_limit: int | None = None) -> bool:
+    async def handle(
+        self, message: wire.Message, *, reply_limit: int | None = None, deliver: Deliver | None = None
+    ) -> bool:
         """Do what the message asks for; whether it said anything new.
+
+        `deliver` takes the answer of a message that was pushed; without it, the answer is sent to the VTN.
 
         Raises:
             RemoteProtocolError: it is none that a VTN may send here.
             PeerRefused: the VTN does not know us as registered.
         """
+        send = deliver if deliver is not None else self.outbox.deliver
         match message:
             case wire.OadrResponse():
                 return False
             case wire.OadrDistributeEvent():
                 return self.events.receive(message, self.scope(), reply_limit=reply_limit)
             case wire.OadrCreateReport():
-                await self._create_report(message)
+                await self._create_report(message, send)
             case wire.OadrRegisterReport():
-                await self._register_report(message)
+                await self._register_report(message, send)
             case wire.OadrCancelReport():
-                await self._cancel_report(message)
+                await self._cancel_report(message, send)
             case wire.OadrUpdateReport():
-                await self._update_report(message)
+                await self._update_report(message, deliver)
             case wire.OadrCancelPartyRegistration():
-                await self._cancel_party_registration(message)
+                await self._cancel_party_registration(message, send)
             case wire.OadrRequestReregistration():
-                await self._request_reregistration(message)
+                await self._request_reregistration(message, send)
             case _:
                 raise RemoteProtocolError(f"a VTN must not send {message.message_type} as the answer to a poll")
         return True
@@ -72,43 +79,50 @@ class Dispatcher:
         self.requester.forget()
         self.registrar.forget()
 
-    async def _create_report(self, message: wire.OadrCreateReport) -> None:
+    async def _create_report(self, message: wire.OadrCreateReport, send: Deliver) -> None:
         problem = self._misaddressed(message.ven_id, message.request_id)
         if problem is None:
-            await self.reporter.take(message.report_requests, message.request_id)
+            await self.reporter.take(message.report_requests, message.request_id, send)
             return
         pending = tuple(self.reporter.requests)
         await self._answer(
-            "EiReport", wire.OadrCreatedReport(response=problem, pending_reports=pending, ven_id=self._ven_id)
+            send, "EiReport", wire.OadrCreatedReport(response=problem, pending_reports=pending, ven_id=self._ven_id)
         )
 
-    async def _register_report(self, message: wire.OadrRegisterReport) -> None:
+    async def _register_report(self, message: wire.OadrRegisterReport, send: Deliver) -> None:
         problem = self._misaddressed(message.ven_id, message.request_id)
         if problem is not None:
-            await self._answer("EiReport", wire.OadrRegisteredReport(response=problem, ven_id=self._ven_id))
+            await self._answer(send, "EiReport", wire.OadrRegisteredReport(response=problem, ven_id=self._ven_id))
             return
-        await self._answer("EiReport", self.requester.registered(message), wire.OadrCreatedReport)
+        await self._answer(send, "EiReport", self.requester.registered(message), wire.OadrCreatedReport)
         self.crew.spawn(self.requester.ask_for_wanted(), "asking for reports")
 
-    async def _cancel_report(self, message: wire.OadrCancelReport) -> None:
+    async def _cancel_report(self, message: wire.OadrCancelReport, send: Deliver) -> None:
         problem = self._misaddressed(message.ven_id, message.request_id)
         if problem is None:
-            await self._answer("EiReport", self.reporter.cancel(message))
+            await self._answer(send, "EiReport", self.reporter.cancel(message))
             return
         pending = tuple(self.reporter.requests)
         await self._answer(
-            "EiReport", wire.OadrCanceledReport(response=problem, pending_reports=pending, ven_id=self._ven_id)
+            send, "EiReport", wire.OadrCanceledReport(response=problem, pending_reports=pending, ven_id=self._ven_id)
         )
 
-    async def _update_report(self, message: wire.OadrUpdateReport) -> None:
+    async def _update_report(self, message: wire.OadrUpdateReport, deliver: Deliver | None) -> None:
         problem = self._misaddressed(message.ven_id, message.request_id)
         if problem is not None:
-            await self._answer("EiReport", wire.OadrUpdatedReport(response=problem, ven_id=self._ven_id))
+            await self._answer(
+                deliver or self.outbox.deliver,
+                "EiReport",
+                wire.OadrUpdatedReport(response=problem, ven_id=self._ven_id),
+            )
+            return
+        if deliver is not None:
+            await self.requester.receive(message, deliver)
             return
         # The user's handler may take its time; polling goes on meanwhile.
         self.crew.spawn(self.requester.receive(message), "taking reports")
 
-    async def _cancel_party_registration(self, message: wire.OadrCancelPartyRegistration) -> None:
+    async def _cancel_party_registration(self, message: wire.OadrCancelPartyRegistration, send: Deliver) -> None:
         own = self.registrar.identity.registration_id
         problem = self._misaddressed(message.ven_id, message.request_id)
         if problem is None and own is not None and message.registration_id != own:
@@ -117,6 +131,7 @@ class Dispatcher:
             )
             problem = fault(error, message.request_id)
         await self._answer(
+            send,
             "EiRegisterParty",
             wire.OadrCanceledPartyRegistration(
                 response=problem or response(message.request_id),
@@ -129,17 +144,20 @@ class Dispatcher:
             self.forget()
             self.cancelled = True
 
-    async def _request_reregistration(self, message: wire.OadrRequestReregistration) -> None:
+    async def _request_reregistration(self, message: wire.OadrRequestReregistration, send: Deliver) -> None:
         problem = self._misaddressed(message.ven_id, "")
         if problem is None and self.registrar.state is State.REGISTERED:
             self.registrar.state = State.STALE
-        await self._answer("EiRegisterParty", wire.OadrResponse(response=problem or response(), ven_id=self._ven_id))
+        await self._answer(
+            send, "EiRegisterParty", wire.OadrResponse(response=problem or response(), ven_id=self._ven_id)
+        )
 
-    async def _answer(self, service: str, message: wire.Message, *expected: type[wire.Message]) -> None:
+    @staticmethod
+    async def _answer(send: Deliver, service: str, message: wire.Message, *expected: type[wire.Message]) -> None:
         letter = Letter(
             service=service, subject=f"the {message.message_type}", build=lambda: message, expected=expected
         )
-        await self.outbox.deliver(letter)
+        await send(letter)
 
     @property
     def _ven_id(self) -> str:

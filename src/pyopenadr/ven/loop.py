@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
 from pyopenadr.clock import Clock
-from pyopenadr.errors import OpenADRError, PeerRefused, RemoteProtocolError, SignatureInvalid, TransportError, WireError
+from pyopenadr.errors import (
+    LocalProtocolError,
+    OpenADRError,
+    PeerRefused,
+    RemoteProtocolError,
+    SignatureInvalid,
+    TransportError,
+    WireError,
+)
 from pyopenadr.v2 import wire
 from pyopenadr.ven.backoff import Backoff, Draw
 from pyopenadr.ven.dispatch import Dispatcher
@@ -35,6 +44,7 @@ class Loop:
 
     `on_news` is called each time the VTN has been asked what is new, or could not be, and `on_contact` with whether it
     gave the answers that it should.
+    `resync` is how often a VEN that is pushed to asks for its events all the same; None: it polls.
     `jitter` lengthens each wait by up to that share of it, so that many VENs don't all poll at the same instant.
     `again_after` is how long to wait before registering anew when the VTN has ended the registration.
     """
@@ -54,6 +64,7 @@ class Loop:
         jitter: float,
         query_first: bool,
         again_after: timedelta,
+        resync: timedelta | None = None,
     ) -> None:
         self._registrar = registrar
         self._dispatcher = dispatcher
@@ -67,6 +78,9 @@ class Loop:
         self._jitter = jitter
         self._query_first = query_first
         self._again_after = again_after
+        self._resync = resync
+        self._has_asked = False
+        self._woken: asyncio.Event | None = None
         self._backoff = Backoff(draw)
         self._served: int | None = None
         self._step = 0
@@ -85,10 +99,28 @@ class Loop:
         if registrar.metadata is not None and registrar.metadata == self._dispatcher.reporter.offered:
             # The VTN knows everything already; only what has happened to the events meanwhile has to be asked.
             self._served, self._step, self._tries = registrar.count, 1, 0  # the step of METADATA is done
+        self._woken = asyncio.Event()
         while True:
+            self._woken.clear()
             wait = await self._cycle()
             self._on_news()
-            await self._clock.sleep(wait)
+            await self._pause(wait, self._woken)
+
+    def wake(self) -> None:
+        """Something has happened to the registration of a VEN that is pushed to: see to it now."""
+        if self._woken is not None:
+            self._woken.set()
+
+    async def _pause(self, seconds: float, woken: asyncio.Event) -> None:
+        if self._resync is None:
+            await self._clock.sleep(seconds)
+            return
+        waits = [asyncio.ensure_future(woken.wait()), asyncio.ensure_future(self._clock.sleep(seconds))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for it in waits:
+                it.cancel()
 
     async def _cycle(self) -> float:
         """Everything that is due now; the seconds until the next time."""
@@ -100,7 +132,11 @@ class Loop:
                 return DEFAULT_POLL_INTERVAL.total_seconds()
             await self._register()
             await self._bootstrap()
-            await self._drain()
+            if self._resync is None:
+                await self._drain()
+            elif not self._has_asked:
+                await self.request_event()
+            self._has_asked = False
         except OpenADRError as error:
             return self._failed(error)
         except Exception:  # noqa: BLE001 - a bug must not end polling, the more so as events may be running
@@ -108,7 +144,7 @@ class Loop:
             return self._backoff.next()
         self._backoff.reset()
         self._on_contact(True)
-        interval = self._registrar.poll_interval.total_seconds()
+        interval = (self._resync or self._registrar.poll_interval).total_seconds()
         return interval * (1.0 + self._jitter * self._draw.random())
 
     def _failed(self, error: OpenADRError) -> float:
@@ -185,6 +221,7 @@ class Loop:
             request_id=self._session.new_id(), ven_id=self._registrar.ven_id, reply_limit=reply_limit
         )
         reply = await self._session.tell("EiEvent", message, wire.OadrDistributeEvent)
+        self._has_asked = True
         if isinstance(reply, wire.OadrDistributeEvent):
             await self.handle(reply, reply_limit)
         return reply
@@ -195,8 +232,11 @@ class Loop:
         """Ask for one message.
 
         Raises:
+            LocalProtocolError: who is pushed to must not poll (2.0b rule 500).
             PeerRefused: the VTN answered with an error. If it doesn't know us any more, that is noted.
         """
+        if self._resync is not None:
+            raise LocalProtocolError("this VEN is pushed to, and does not poll: use request_event()")
         try:
             return await self._session.ask("OadrPoll", wire.OadrPoll(ven_id=self._registrar.ven_id), wire.Message)
         except PeerRefused as error:

@@ -62,6 +62,7 @@ class Settings:
     opts_decide: bool
     failsafe: str | float
     failsafe_after: timedelta | float | None
+    resync: timedelta | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.jitter <= 1.0:
@@ -139,6 +140,7 @@ def assemble(
     def on_lost(error: OpenADRError) -> None:
         journal.warning(f"the VTN no longer knows this VEN: {error}")
         registrar.state = State.NONE
+        loop.wake()
 
     scheduler = Scheduler(
         caller=caller,
@@ -239,6 +241,7 @@ def assemble(
         jitter=settings.jitter,
         query_first=settings.query_first,
         again_after=interval("register_again_after", settings.register_again_after),
+        resync=settings.resync,
     )
     return Parts(
         clock=clock,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from enum import Enum
 
@@ -51,6 +52,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     poll_interval: timedelta
     stale: bool
     metadata: tuple[Capability, ...] | None
+    push_address: str | None = None
 
 
 class Registrar:
@@ -59,6 +61,7 @@ class Registrar:
     `identity.ven_id` may be set beforehand, with or without `registration_id`: with both the VEN counts as
     registered (2.0b rule 405), without the second it asks for a registration under that id (rule 402). `count` is how
     many new registrations there have been. `confirmed` is False as long as the VTN has not been heard of them.
+    `push_address` gives where the VTN is to push to; None: we poll.
     `metadata` are the capabilities that the VTN has been told since it registered us; None: not yet.
     """
 
@@ -78,9 +81,11 @@ class Registrar:
         self.metadata: tuple[Capability, ...] | None = None
         self.poll_interval = poll_interval if poll_interval is not None else DEFAULT_POLL_INTERVAL
         self._state = State.NONE
+        self.push_address: Callable[[], str] | None = None
         self._own_interval = poll_interval
         self._configured_ven_id = identity.ven_id
         self._configured_vtn_id = identity.vtn_id
+        self._told_address: str | None = None
         self._session = session
         self._ledger = ledger
         self._clock = clock
@@ -98,6 +103,7 @@ class Registrar:
         who.vtn_id = who.vtn_id or row.vtn_id
         self.poll_interval = self._own_interval or row.poll_interval
         self.metadata = row.metadata
+        self._told_address = row.push_address
         self.confirmed = True
         self._state = State.STALE if row.stale else State.REGISTERED
 
@@ -110,6 +116,12 @@ class Registrar:
     def state(self, state: State) -> None:
         self._state = state
         self._keep()
+
+    def check_address(self) -> None:
+        """See whether the VTN knows where to push to now, which may be elsewhere than in the last run."""
+        address = self.push_address() if self.push_address is not None else None
+        if self._state is State.REGISTERED and self.confirmed and address != self._told_address:
+            self.state = State.STALE
 
     def told(self, capabilities: tuple[Capability, ...]) -> None:
         """The VTN has been told these."""
@@ -129,6 +141,7 @@ class Registrar:
             poll_interval=self.poll_interval,
             stale=self._state is State.STALE,
             metadata=self.metadata,
+            push_address=self._told_address,
         )
         self._ledger.put("registration", "", row)
 
@@ -156,6 +169,7 @@ class Registrar:
             RemoteProtocolError: its answer lacks the ids.
         """
         who = self.identity
+        address = self.push_address() if self.push_address is not None else None
         message = wire.OadrCreatePartyRegistration(
             request_id=self._session.new_id(),
             registration_id=None if anew else who.registration_id,
@@ -165,7 +179,8 @@ class Registrar:
             report_only=False,
             xml_signature=self._session.seal.signs,
             ven_name=who.ven_name,
-            http_pull_model=True,
+            http_pull_model=address is None,
+            transport_address=address,
         )
         reply = await self._session.ask("EiRegisterParty", message, wire.OadrCreatedPartyRegistration)
         self._check_vtn(reply.vtn_id)
@@ -182,11 +197,14 @@ class Registrar:
         if anew:
             self.metadata = None
         self.confirmed = True
+        self._told_address = address
         self.state = State.REGISTERED
         await self._ledger.kept()
         self._journal.info(
             f"registered {who.ven_name!r} with VTN {who.vtn_id!r}, "
-            f"polling every {self.poll_interval.total_seconds():g} s",
+            + (
+                f"polling every {self.poll_interval.total_seconds():g} s" if address is None else f"pushed to {address}"
+            ),
             extra={"request_id": message.request_id},
         )
         return reply

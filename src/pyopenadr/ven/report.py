@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
@@ -155,8 +155,16 @@ class Reporter:
             await self.take(reply.report_requests, reply.response.request_id or message.request_id)
         return reply
 
-    async def take(self, requests: Sequence[wire.ReportRequest], request_id: str) -> None:
-        """Accept or refuse what the VTN asks for, tell it so, and begin (2.0b rules 300, 304, 329, 340)."""
+    async def take(
+        self,
+        requests: Sequence[wire.ReportRequest],
+        request_id: str,
+        deliver: Callable[[Letter], Awaitable[None]] | None = None,
+    ) -> None:
+        """Accept or refuse what the VTN asks for, tell it so (by `deliver`, if it is given), and begin.
+
+        2.0b rules 300, 304, 329, 340.
+        """
         accepted: list[Order] = []
         answer = response(request_id)
         try:
@@ -170,7 +178,7 @@ class Reporter:
             self._book.note(order)
         created = wire.OadrCreatedReport(response=answer, pending_reports=tuple(self.requests), ven_id=self._ven_id())
         try:
-            await self._outbox.deliver(
+            await (deliver or self._outbox.deliver)(
                 Letter(service="EiReport", subject="the answer to a report request", build=lambda: created)
             )
         finally:

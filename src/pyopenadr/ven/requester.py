@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from pyopenadr.errors import ModelError, OpenADRError, ProtocolError
@@ -147,8 +147,10 @@ class Requester:
 
     # -- data ----------------------------------------------------------------------------------------------------
 
-    async def receive(self, message: wire.OadrUpdateReport) -> None:
-        """Hand over each report, then acknowledge; not before, so that nothing is lost."""
+    async def receive(
+        self, message: wire.OadrUpdateReport, deliver: Callable[[Letter], Awaitable[None]] | None = None
+    ) -> None:
+        """Hand over each report, then acknowledge (by `deliver`, if given); not before, so that nothing is lost."""
         answer = response(message.request_id)
         for item in message.reports:
             problem = await self._hand_over(item)
@@ -156,7 +158,7 @@ class Requester:
                 answer = fault(problem, message.request_id)
         updated = wire.OadrUpdatedReport(response=answer, ven_id=self._ven_id())
         try:
-            await self._outbox.deliver(
+            await (deliver or self._outbox.deliver)(
                 Letter(service="EiReport", subject="the receipt of a report", build=lambda: updated)
             )
         except OpenADRError as error:
