@@ -13,11 +13,12 @@ import random
 import signal
 import sys
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import aiohttp  # noqa: F401 - loaded before the process says that it is up, not while samples are due
 
 from pyopenadr.model import DataPoint, Event, Unit
+from pyopenadr.ven import RECORDED
 from pyopenadr.ven.client import OpenADRClient
 from tests.faults.vtn_process import clock_since
 
@@ -28,6 +29,7 @@ POWER = DataPoint(
     min_period=GRANULARITY,
     max_period=timedelta(hours=1),
 )
+COUNT = DataPoint(r_id="count", unit=POWER.unit, min_period=GRANULARITY, max_period=timedelta(hours=1))
 
 
 class Diary:
@@ -62,11 +64,25 @@ async def main(state: str, url: str, diary: Diary, factor: float, epoch: float, 
     client.add_report(
         report_specifier_id="telemetry", points=[POWER], source=lambda: round(clock.now().timestamp() - epoch, 3)
     )
+    client.add_report(report_specifier_id="counter", points=[COUNT], source=RECORDED)
+
+    async def count() -> None:
+        """Record a number in the middle of each interval; what the diary has is safe."""
+        while True:
+            number = int((clock.now().timestamp() - epoch) // GRANULARITY.total_seconds()) + 1
+            at = datetime.fromtimestamp(int(epoch), UTC) + (number + 0.5) * GRANULARITY
+            await clock.sleep((at - clock.now()).total_seconds())
+            client.record("count", number, at)
+            await client._parts.ledger.kept()
+            diary.write("recorded", number, at.timestamp())
+
+    counting = asyncio.create_task(count())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, client.stop)
     diary.write("up")
     print("up", flush=True)
     async with client:
         await client.run()
+        counting.cancel()
 
 
 if __name__ == "__main__":

@@ -218,6 +218,12 @@ class Sampler:
         since = order.covered_to if order.covered_to is not None else plan.start
         if since >= until:
             return []
+        if (until - since) // plan.step > MOST_PAST:
+            since += ((until - since) // plan.step - MOST_PAST) * plan.step
+            self._journal.warning(
+                f"request {order.request.report_request_id} is more than {MOST_PAST} intervals behind: "
+                f"it goes on with the one from {since}; the history has the rest"
+            )
         readings: list[Reading] = []
         if kept := _kept(order, offer):
             await self._recorder.settled(offer)

@@ -111,6 +111,20 @@ async def test_it_is_asked_for_the_time_of_a_standstill_too(vtn: ScriptedVtn, cl
         assert len(starts) >= 20
 
 
+async def test_a_very_long_standstill_is_not_made_up_for_in_one_report(
+    vtn: ScriptedVtn, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def power(start: datetime, end: datetime, granularity: timedelta) -> list[float]:
+        return [1.0] * ((end - start) // granularity)
+
+    monkeypatch.setattr("pyopenadr.ven.sampler.MOST_PAST", 5)
+    piggyback(vtn, periodic("p", every=MINUTE, back=10 * MINUTE))
+    async with running(offering(vtn, clock, power), clock):
+        await clock.advance(601)
+        assert [offsets(found) for found in readings(vtn)] == [[300.0, 360.0, 420.0, 480.0, 540.0]]
+        assert any("5 intervals behind" in text for text in problems(caplog.records))
+
+
 PAIRS: list[tuple[datetime, float]] = [(NOW - HOUR + n * 20 * SECOND, float(n)) for n in range(180)]
 
 
