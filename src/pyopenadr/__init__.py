@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from pyopenadr.ven.client import OpenADRClient
     from pyopenadr.ven.execution import EndReason, TimedInterval
     from pyopenadr.ven.failsafe import FailSafe
+    from pyopenadr.ven.fleet import VenFleet
     from pyopenadr.ven.listener import Listener
     from pyopenadr.ven.reply import DEFER, Defer, EventReply
     from pyopenadr.vtn.push import Push
@@ -126,6 +127,7 @@ __all__ = [
     "TransportError",
     "TransportInterface",
     "Unit",
+    "VenFleet",
     "WireError",
     "__version__",
 ]
@@ -136,6 +138,7 @@ _HOMES = {
     "EndReason": "pyopenadr.ven.execution",
     "FailSafe": "pyopenadr.ven.failsafe",
     "Step": "pyopenadr.model.timeline",
+    "VenFleet": "pyopenadr.ven.fleet",
     "TimedInterval": "pyopenadr.ven.execution",
     "EventReply": "pyopenadr.ven.reply",
     "Listener": "pyopenadr.ven.listener",

@@ -4,6 +4,7 @@ from pyopenadr.ven.client import OpenADRClient
 from pyopenadr.ven.declaration import data_point
 from pyopenadr.ven.execution import EndReason, TimedInterval
 from pyopenadr.ven.failsafe import FailSafe
+from pyopenadr.ven.fleet import VenFleet
 from pyopenadr.ven.handler import HandlerFailed
 from pyopenadr.ven.manual import Exchange
 from pyopenadr.ven.reply import DEFER, Defer, EventReply
@@ -21,5 +22,6 @@ __all__ = [
     "HandlerFailed",
     "OpenADRClient",
     "TimedInterval",
+    "VenFleet",
     "data_point",
 ]

@@ -19,6 +19,7 @@ from pyopenadr.transport.http import HttpTransport
 from pyopenadr.transport.port import Transport
 from pyopenadr.v2.ven import KnownEvent, VenScope, executed_span
 from pyopenadr.ven.backoff import Draw
+from pyopenadr.ven.blocking import BlockingClient
 from pyopenadr.ven.failsafe import FailSafe
 from pyopenadr.ven.frame import frame_of
 from pyopenadr.ven.handler import Handler, HandlerSlot, handler_of
@@ -437,6 +438,10 @@ class OpenADRClient(ManualMode):
             await asyncio.wait({background})
         await self._wind_down()
         await self._parts.ledger.close()
+
+    def blocking(self) -> BlockingClient:
+        """This client for code without coroutines: `with OpenADRClient(…).blocking() as ven: ven.poll()`."""
+        return BlockingClient(self)
 
     async def __aenter__(self) -> Self:
         if self.auto_polling:
