@@ -12,8 +12,14 @@ import pytest
 from tests.house.source import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "features.md"
-LAST = {"A": 56, "H": 21}
-"""The chapters of the page, and how many rows each has."""
+MUST = {
+    "A": range(1, 57),
+    "G": [*range(1, 16), 17, 18, *range(22, 27)],
+    "H": [1, 2, 6, 7, 10, 12, 13, 14, 15, 16, 19, 21, 22, 23, 26, 27, 30, 34],
+    "I": [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 13, 14, 15],
+    "J": [1, 4, 6],
+}
+"""The rows that have to be on the page, by their letter."""
 STATUS = re.compile(r"yes|(?:in part|not): \S.*")
 TEST = re.compile(r"`(tests/[^`]*)`")
 
@@ -71,9 +77,9 @@ def faults_of(row: Row) -> list[str]:
 
 
 def test_every_feature_has_its_row() -> None:
-    assert [row.number for row in rows_of(PAGE.read_text("utf-8"))] == [
-        f"{chapter}{n}" for chapter, last in LAST.items() for n in range(1, last + 1)
-    ]
+    numbers = [row.number for row in rows_of(PAGE.read_text("utf-8"))]
+    assert {f"{letter}{n}" for letter, wanted in MUST.items() for n in wanted} <= set(numbers)
+    assert numbers == sorted(set(numbers), key=lambda number: (number[0], int(number[1:])))
 
 
 def test_every_named_test_exists() -> None:

@@ -358,3 +358,21 @@ def test_the_programs_of_the_readme_run_together(tmp_path: Path) -> None:
         answer = server.says(rf"\S+ answers optIn to {event[1]}$", until)
         assert answer is not None, f"VEN: {client.lines}\nVTN: {server.lines}"
         assert not any("Traceback" in line for line in [*server.lines, *client.lines])
+
+
+async def test_the_client_of_openleadr_and_ours_are_both_right() -> None:
+    """Both programs of the guide make a client with a report and a handler; only their loop is left out."""
+    theirs, ours = python_blocks(DOCS / "howto" / "openleadr.md")
+    for program, made in ((theirs, "openleadr.OpenADRClient.run"), (ours, "pyopenadr.OpenADRClient.run")):
+        clients: list[Any] = []
+
+        async def run(client: Any, clients: list[Any] = clients) -> None:
+            clients.append(client)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(made, run)
+            body = program.replace("asyncio.run(main())", "").replace("await asyncio.Event().wait()", "")
+            scope: dict[str, Any] = {}
+            exec(body.replace("enable_default_logging()", ""), scope)
+            await scope["main"]()
+        assert len(clients) == 1

@@ -204,9 +204,14 @@ class Scheduler:
         return min([*seconds, LONGEST_REST_S]) if seconds else None
 
     async def _rest(self, woken: asyncio.Event, seconds: float | None) -> None:
-        waits: set[asyncio.Future[Any]] = {asyncio.ensure_future(woken.wait())}
-        if seconds is not None:
-            waits.add(asyncio.ensure_future(self._clock.sleep(seconds)))
+        if seconds is None:  # the rule with idle VENs, of which there may be thousands
+            await woken.wait()
+            woken.clear()
+            return
+        waits: set[asyncio.Future[Any]] = {
+            asyncio.ensure_future(woken.wait()),
+            asyncio.ensure_future(self._clock.sleep(seconds)),
+        }
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
