@@ -59,6 +59,8 @@ ROOMS = {
     "ven.client": Room(house="errors clock model v2 transport store.port ven", outside="msgspec pandas"),
     "ven.frame": Room(house="errors model", outside="pandas"),
     "ven.adapter": Room(house="errors model ven.source", outside="aiohttp aiomqtt pymodbus"),
+    # the client without code: ven.yaml, and what it can do and measure
+    "agent": Room(house="errors clock model v2 transport ven", outside="aiohttp aiomqtt msgspec yaml"),
     # the roof: where concrete parts are picked
     "cli": Room(house=EVERYTHING, outside=EVERYTHING),
     "testing": Room(house=EVERYTHING, outside=EVERYTHING),

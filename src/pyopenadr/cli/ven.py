@@ -1,4 +1,4 @@
-"""`pyopenadr ven`: a VEN that runs by itself and shows what it gets."""
+"""`pyopenadr ven`: a VEN that runs by itself: by `ven.yaml`, or with nothing but its name and the VTN's address."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import contextlib
 import json
 import logging
 import signal
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from pyopenadr.cli.tape import Tape
 from pyopenadr.clock import SystemClock
@@ -21,8 +25,44 @@ from pyopenadr.transport.record import RecordingTransport
 from pyopenadr.ven.client import OpenADRClient
 from pyopenadr.ven.statefile import default_state
 
+_HOME = "pyopenadr.cli"
+_OTHERS: Mapping[str, str] = MappingProxyType(
+    {
+        "init": f"{_HOME}.plan:init",
+        "run": f"{_HOME}.plan:run",
+        "check": f"{_HOME}.plan:check",
+        "schema": f"{_HOME}.plan:print_schema",
+        "status": f"{_HOME}.look:status",
+        "events": f"{_HOME}.look:events",
+        "opt": f"{_HOME}.look:opt",
+        "export": f"{_HOME}.look:export",
+        "log": f"{_HOME}.look:log",
+    }
+)
+_TALK = "talk"
 
-def ven(
+
+class _Named(TyperGroup):
+    """What does not begin with one of the commands is the name and address of a VEN: `pyopenadr ven NAME URL`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = [_TALK, *args]
+        return super().parse_args(ctx, args)
+
+
+ven = typer.Typer(
+    cls=_Named,
+    help="Run a client (VEN). `pyopenadr ven NAME URL` shows and answers events; the commands are for a VEN that does "
+    "more without code: `init` writes a ven.yaml, `run` follows it.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+
+@ven.command(_TALK, hidden=True)
+def talk(
     name: Annotated[str, typer.Argument(help="The VEN's name.")],
     url: Annotated[str, typer.Argument(help="The VTN's address, for example http://127.0.0.1:8080")],
     opt: Annotated[str, typer.Option(help="What to answer to events: in or out.")] = "in",
@@ -103,3 +143,8 @@ def _sentence(event: Event) -> str:
     test = " (a test)" if event.is_test else ""
     version = f", version {event.modification_number}" if event.modification_number else ""
     return f"event {event.event_id}{version}{test}: {event.start:%Y-%m-%d %H:%M:%S} {until} UTC, {signals}"
+
+
+for _name, _target in _OTHERS.items():
+    _module, _, _attribute = _target.partition(":")
+    ven.command(_name)(getattr(import_module(_module), _attribute))
