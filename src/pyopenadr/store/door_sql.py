@@ -10,7 +10,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, delete
 
 from pyopenadr.store import row, statement, table
-from pyopenadr.store.port import Claim
+from pyopenadr.store.port import Change, Claim
 
 __all__ = ["SqlDoor"]
 
@@ -21,7 +21,7 @@ class SqlDoor(ABC):
     """The part of a store in a database that is about who may come in."""
 
     @abstractmethod
-    async def _write(self, work: Callable[[Connection], T], *concerns: str | None) -> T: ...
+    async def _write(self, work: Callable[[Connection], T], *concerns: Change) -> T: ...
 
     async def claim(self, claims: Sequence[Claim]) -> list[bool]:
         rows = [

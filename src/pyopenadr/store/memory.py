@@ -7,7 +7,7 @@ only undoes `close`, and what it holds stays while it is closed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -19,16 +19,17 @@ from pyopenadr.store.door_memory import MemoryDoor
 from pyopenadr.store.feed import Feed
 from pyopenadr.store.memory_dispatch import MemoryDispatch
 from pyopenadr.store.port import Answer, Outgoing, Source, StoredEvent, StoredReading, StoredRequest
+from pyopenadr.store.sharing import Sharing
 
 __all__ = ["MemoryStore"]
 
 
-class MemoryStore(MemoryDispatch, MemoryDoor):
+class MemoryStore(MemoryDispatch, MemoryDoor, Sharing):
     """A `Store` that lives as long as the object."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._feed = Feed()
+        self._feed: Feed[str | None] = Feed()
         self._closed = False
         self._vens: dict[str, Registration] = {}
         self._events: dict[str, StoredEvent] = {}
@@ -114,20 +115,39 @@ class MemoryStore(MemoryDispatch, MemoryDoor):
                 return ven
         return None
 
-    async def list_registrations(self) -> list[Registration]:
+    async def list_registrations(self, *, ven_ids: Collection[str] | None = None) -> list[Registration]:
         self._check_open()
-        return [ven for _, ven in sorted(self._vens.items())]
+        return [ven for ven_id, ven in sorted(self._vens.items()) if ven_ids is None or ven_id in ven_ids]
 
     async def save_presence(self, last_seen: Mapping[str, datetime], online: Mapping[str, bool]) -> None:
         self._check_open()
         # There and back, for the check that an instant has a time zone.
         seen = {ven_id: row.from_micros(row.to_micros(at, "last_seen")) for ven_id, at in last_seen.items()}
         for ven_id, at in seen.items():
-            if ven_id in self._vens:
-                self._vens[ven_id] = msgspec.structs.replace(self._vens[ven_id], last_seen=at)
+            known = self._vens.get(ven_id)
+            if known is not None and (known.last_seen is None or known.last_seen < at):
+                self._vens[ven_id] = msgspec.structs.replace(known, last_seen=at)
         for ven_id, is_online in online.items():
             if ven_id in self._vens:
                 self._vens[ven_id] = msgspec.structs.replace(self._vens[ven_id], online=is_online)
+
+    async def turn(self, ven_id: str, *, online: bool) -> bool:
+        self._check_open()
+        known = self._vens.get(ven_id)
+        if known is None or known.online == online:
+            return False
+        self._vens[ven_id] = msgspec.structs.replace(known, online=online)
+        self._feed.publish((ven_id,))
+        return True
+
+    async def list_silent(self, before: datetime) -> list[Registration]:
+        self._check_open()
+        last = row.from_micros(row.to_micros(before, "before"))
+        return [
+            ven
+            for _, ven in sorted(self._vens.items())
+            if ven.online and (ven.last_seen is None or ven.last_seen < last)
+        ]
 
     def _forget(self, ven_id: str) -> None:
         """What goes when a VEN starts anew."""
@@ -153,9 +173,15 @@ class MemoryStore(MemoryDispatch, MemoryDoor):
         self._check_open()
         return self._events.get(event_id)
 
-    async def list_events(self, *, include_closed: bool = False) -> list[StoredEvent]:
+    async def list_events(
+        self, *, include_closed: bool = False, event_ids: Collection[str] | None = None
+    ) -> list[StoredEvent]:
         self._check_open()
-        return [stored for stored in self._events.values() if include_closed or not stored.closed]
+        return [
+            stored
+            for event_id, stored in self._events.items()
+            if (include_closed or not stored.closed) and (event_ids is None or event_id in event_ids)
+        ]
 
     async def delete_event(self, event_id: str) -> bool:
         self._check_open()

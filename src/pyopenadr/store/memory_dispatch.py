@@ -16,7 +16,7 @@ __all__ = ["MemoryDispatch"]
 class MemoryDispatch:
     """See `pyopenadr.store.memory.MemoryStore`."""
 
-    _feed: Feed
+    _feed: Feed[str | None]
 
     def __init__(self) -> None:
         super().__init__()

@@ -10,7 +10,8 @@ delivers to the VEN.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -33,6 +34,7 @@ from pyopenadr.model import (
 
 __all__ = [
     "Answer",
+    "Change",
     "Claim",
     "Dispatch",
     "Draft",
@@ -43,8 +45,40 @@ __all__ = [
     "StoredEvent",
     "StoredReading",
     "StoredRequest",
+    "Topic",
     "Trace",
 ]
+
+
+class Topic(StrEnum):
+    """What a change is about. The key of the change is an event_id for EVENT, nothing for GROUP, else a ven_id.
+
+    The last three are no changes of the store: by them the workers share what they keep in memory only.
+    """
+
+    VEN = "ven"
+    """The VEN itself, its registration or its presence."""
+    MAIL = "mail"
+    """The messages that wait for the VEN, or its answers."""
+    EVENT = "event"
+    GROUP = "group"
+    """Groups, their members, or resources."""
+    REQUEST = "request"
+    """The report requests to a source, which the detail names, for the VEN."""
+    SENT = "sent"
+    """A message has been sent to the VEN: its item_id, and when."""
+    TOLD = "told"
+    """The VEN has been told of an event: event_id, modification number, and when."""
+    ENDED = "ended"
+    """Report requests to the VEN are over: their IDs."""
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True):
+    """Something that a worker has committed; `detail` as its topic says."""
+
+    topic: Topic
+    key: str
+    detail: tuple[str, ...] = ()
 
 
 class Source(StrEnum):
@@ -200,6 +234,47 @@ class Store(Protocol):
         """
         ...
 
+    # --- other workers --------------------------------------------------------------------------------------------
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may work with the same store at the same time."""
+        ...
+
+    async def occupy(self) -> None:
+        """From now on, until `close`, serve VENs from this store.
+
+        Raises:
+            StoreUnavailable: another process does, and the store can't be shared.
+        """
+        ...
+
+    def follow(self, listener: Callable[[Change | None], None]) -> Callable[[], None]:
+        """Have `listener(change)` called for each change that another worker commits; None: anything may differ.
+
+        The listener must be quick and not raise. Returns a function that ends this.
+        """
+        ...
+
+    async def tell(self, changes: Sequence[Change]) -> None:
+        """Tell the other workers of what is kept in memory only."""
+        ...
+
+    async def barrier(self) -> None:
+        """Return when the followers have heard of everything that other workers had committed before this call."""
+        ...
+
+    def holding(self, key: str) -> AbstractAsyncContextManager[None]:
+        """A block in which no other worker holds `key`, and a `barrier` at its beginning.
+
+        Tasks of one worker do not exclude each other by this.
+        """
+        ...
+
+    async def leads(self) -> bool:
+        """Whether this worker is the one that does what only one may do; it stays so as long as it can."""
+        ...
+
     # --- VENs ---------------------------------------------------------------------------------------------------
 
     async def save_registration(
@@ -243,12 +318,23 @@ class Store(Protocol):
         """
         ...
 
-    async def list_registrations(self) -> list[Registration]:
-        """All VENs, by ven_id."""
+    async def list_registrations(self, *, ven_ids: Collection[str] | None = None) -> list[Registration]:
+        """All VENs, or those with these IDs, by ven_id."""
         ...
 
     async def save_presence(self, last_seen: Mapping[str, datetime], online: Mapping[str, bool]) -> None:
-        """Note when VENs were last heard of and whether they count as online; unknown ven_ids are passed over."""
+        """Note when VENs were last heard of and whether they count as online; unknown ven_ids are passed over.
+
+        An instant before the one that is kept changes nothing.
+        """
+        ...
+
+    async def turn(self, ven_id: str, *, online: bool) -> bool:
+        """Have the VEN count as online or not. Returns whether that is a change, which only one caller is told."""
+        ...
+
+    async def list_silent(self, before: datetime) -> list[Registration]:
+        """The VENs that count as online and have not been heard of since `before`, by ven_id."""
         ...
 
     # --- events -------------------------------------------------------------------------------------------------
@@ -261,8 +347,10 @@ class Store(Protocol):
         """The event with that ID."""
         ...
 
-    async def list_events(self, *, include_closed: bool = False) -> list[StoredEvent]:
-        """The events, in the order in which they were first saved."""
+    async def list_events(
+        self, *, include_closed: bool = False, event_ids: Collection[str] | None = None
+    ) -> list[StoredEvent]:
+        """The events, or those with these IDs, in the order in which they were first saved."""
         ...
 
     async def delete_event(self, event_id: str) -> bool:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, true, tuple_, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, or_, select, true, tuple_, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from pyopenadr.errors import ConfigError, StoreError
 from pyopenadr.model import Capability, Opt, Registration
 from pyopenadr.store import row, schema, statement, table
-from pyopenadr.store.database import DATABASE_ERRORS, Database, connect, store_error
+from pyopenadr.store.claim import Claim
+from pyopenadr.store.cluster import Cluster
+from pyopenadr.store.database import DATABASE_ERRORS, Database, connect, connect_asyncpg, store_error
 from pyopenadr.store.door_sql import SqlDoor
 from pyopenadr.store.feed import Feed
-from pyopenadr.store.port import Answer, Outgoing, Source, StoredEvent, StoredReading, StoredRequest
+from pyopenadr.store.port import Answer, Change, Outgoing, Source, StoredEvent, StoredReading, StoredRequest, Topic
 from pyopenadr.store.reading import save_readings
 from pyopenadr.store.row import Found, Row
+from pyopenadr.store.sharing import Sharing
 from pyopenadr.store.sql_dispatch import SqlDispatch
 from pyopenadr.store.writer import Writer
 
@@ -31,10 +35,11 @@ T = TypeVar("T")
 _SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
 
 
-class SqlStore(SqlDispatch, SqlDoor):
+class SqlStore(SqlDispatch, SqlDoor, Sharing):
     """A `Store` in a database; see `pyopenadr.store.open_store` for the arguments.
 
-    The change feed tells of what this object commits, not of what another process does.
+    PostgreSQL may be shared by any number of workers. The feed of `subscribe` tells of what this object commits, and
+    that of `follow` of what other workers do.
     """
 
     def __init__(
@@ -60,7 +65,8 @@ class SqlStore(SqlDispatch, SqlDoor):
             raise ConfigError(f"synchronous can't be {synchronous!r}: use one of {', '.join(_SYNCHRONOUS)}")
         self._migrate = migrate
         self._connect = partial(connect, self._url, synchronous=synchronous, busy_timeout_s=busy_timeout_s)
-        self._feed = Feed()
+        self._feed: Feed[str | None] = Feed()
+        self._claim: Claim | None = None
         self._database: Database | None = None
         self._writer: Writer | None = None
         self._lifecycle = asyncio.Lock()
@@ -74,13 +80,17 @@ class SqlStore(SqlDispatch, SqlDoor):
             try:
                 if not await database.read(schema.is_current):
                     await database.write(partial(schema.upgrade, where=database.where, allowed=allowed))
+                if self.is_shared:
+                    self._cluster = Cluster(partial(connect_asyncpg, self._url), database.where)
+                    await self._cluster.open()
             except DATABASE_ERRORS as error:
                 await database.close()
                 raise store_error(error, database.where) from error
             except BaseException:  # cancelled or not ours to open: leave no thread and no connection behind
                 await database.close()
                 raise
-            self._database, self._writer = database, Writer(database, self._feed)
+            announce = self._cluster.announce if self.is_shared else None
+            self._database, self._writer = database, Writer(database, self._feed, announce)
             self._writer.start()
 
     async def close(self) -> None:
@@ -90,7 +100,26 @@ class SqlStore(SqlDispatch, SqlDoor):
                 try:
                     await self._writer.close()
                 finally:
+                    if self._cluster is not None:
+                        await self._cluster.close()
+                    if self._claim is not None:
+                        self._claim.give_back()
                     await database.close()
+
+    @property
+    def is_shared(self) -> bool:
+        return self._url.get_backend_name() == "postgresql"
+
+    async def occupy(self) -> None:
+        name = self._url.database
+        if self.is_shared or name in (None, "", ":memory:"):
+            return
+        self._claim = self._claim or Claim(Path(str(name)))
+        self._claim.take()
+
+    async def tell(self, changes: Sequence[Change]) -> None:
+        if self.is_shared and changes:
+            await self._open_writer().run_many(_nothing, (), changes)
 
     def subscribe(self, listener: Callable[[str | None], None]) -> Callable[[], None]:
         return self._feed.subscribe(listener)
@@ -111,7 +140,7 @@ class SqlStore(SqlDispatch, SqlDoor):
         found = await self._list(query.limit(1), read)
         return found[0] if found else None
 
-    async def _write(self, work: Callable[[Connection], T], *concerns: str | None) -> T:
+    async def _write(self, work: Callable[[Connection], T], *concerns: Change) -> T:
         return await self._open_writer().run(work, concerns)
 
     def _open_writer(self) -> Writer:
@@ -147,7 +176,7 @@ class SqlStore(SqlDispatch, SqlDoor):
                 statement.forget(connection, ven_id)
             statement.append(connection, items)
 
-        await self._write(work, ven_id)
+        await self._write(work, Change(Topic.VEN, ven_id), Change(Topic.MAIL, ven_id))
 
     async def end_registration(self, ven_id: str, *, outgoing: Sequence[Outgoing] = ()) -> bool:
         items = _outgoing(ven_id, outgoing)
@@ -164,7 +193,7 @@ class SqlStore(SqlDispatch, SqlDoor):
             statement.append(connection, items)
             return ended.rowcount > 0
 
-        return await self._write(work, ven_id)
+        return await self._write(work, Change(Topic.VEN, ven_id), Change(Topic.MAIL, ven_id))
 
     async def delete_ven(self, ven_id: str) -> bool:
         def work(connection: Connection) -> bool:
@@ -173,7 +202,7 @@ class SqlStore(SqlDispatch, SqlDoor):
                 connection.execute(statement.of_ven(belongings, ven_id))
             return connection.execute(statement.of_ven(table.ven, ven_id)).rowcount > 0
 
-        return await self._write(work, ven_id)
+        return await self._write(work, Change(Topic.VEN, ven_id))
 
     async def load_registration(self, ven_id: str) -> Registration | None:
         query = select(table.ven).where(table.ven.c.ven_id == ven_id)
@@ -192,21 +221,36 @@ class SqlStore(SqlDispatch, SqlDoor):
         query = select(table.ven).where(*wanted).order_by(columns.ven_id)
         return await self._first(query, row.registration_from_row) if wanted else None
 
-    async def list_registrations(self) -> list[Registration]:
-        return await self._list(select(table.ven).order_by(table.ven.c.ven_id), row.registration_from_row)
+    async def list_registrations(self, *, ven_ids: Collection[str] | None = None) -> list[Registration]:
+        query = select(table.ven).order_by(table.ven.c.ven_id)
+        if ven_ids is not None:
+            query = query.where(table.ven.c.ven_id.in_(list(ven_ids)))
+        return await self._list(query, row.registration_from_row)
 
     async def save_presence(self, last_seen: Mapping[str, datetime], online: Mapping[str, bool]) -> None:
         seen = [{"key": ven_id, "value": row.to_micros(at, "last_seen")} for ven_id, at in last_seen.items()]
         presence = [{"key": ven_id, "value": is_online} for ven_id, is_online in online.items()]
 
         def work(connection: Connection) -> None:
-            for column, rows in ((table.ven.c.last_seen, seen), (table.ven.c.online, presence)):
-                change = update(table.ven).where(table.ven.c.ven_id == bindparam("key"))
-                if rows:
-                    connection.execute(change.values({column: bindparam("value")}), rows)
+            columns = table.ven.c
+            change = update(table.ven).where(columns.ven_id == bindparam("key"))
+            later = change.where(or_(columns.last_seen.is_(None), columns.last_seen < bindparam("value")))
+            statement.for_each(connection, later.values(last_seen=bindparam("value")), seen)
+            statement.for_each(connection, change.values(online=bindparam("value")), presence)
 
         if seen or presence:
             await self._write(work)
+
+    async def turn(self, ven_id: str, *, online: bool) -> bool:
+        columns = table.ven.c
+        change = update(table.ven).where(columns.ven_id == ven_id, columns.online.is_not(online)).values(online=online)
+        return await self._write(lambda connection: connection.execute(change).rowcount > 0, Change(Topic.VEN, ven_id))
+
+    async def list_silent(self, before: datetime) -> list[Registration]:
+        columns = table.ven.c
+        silent = or_(columns.last_seen.is_(None), columns.last_seen < row.to_micros(before, "before"))
+        query = select(table.ven).where(columns.online.is_(True), silent).order_by(columns.ven_id)
+        return await self._list(query, row.registration_from_row)
 
     # --- events -------------------------------------------------------------------------------------------------
 
@@ -218,21 +262,24 @@ class SqlStore(SqlDispatch, SqlDoor):
             statement.save(connection, table.event, [kept])
             connection.execute(published)
 
-        await self._write(work, None)
+        await self._write(work, Change(Topic.EVENT, kept["event_id"]))
 
     async def load_event(self, event_id: str) -> StoredEvent | None:
         return await self._first(select(table.event).where(table.event.c.event_id == event_id), row.event_from_row)
 
-    async def list_events(self, *, include_closed: bool = False) -> list[StoredEvent]:
+    async def list_events(
+        self, *, include_closed: bool = False, event_ids: Collection[str] | None = None
+    ) -> list[StoredEvent]:
         query = select(table.event).order_by(table.event.c.seq)
+        if event_ids is not None:
+            query = query.where(table.event.c.event_id.in_(list(event_ids)))
         if not include_closed:
             query = query.where(table.event.c.closed.is_(False))
         return await self._list(query, row.event_from_row)
 
     async def save_answers(self, answers: Sequence[Answer]) -> None:
         rows = [row.answer_to_row(answer) for answer in answers]
-        concerns = [answer.ven_id for answer in answers]
-        await self._write(lambda connection: statement.save(connection, table.answer, rows), *concerns)
+        await self._write(lambda connection: statement.save(connection, table.answer, rows), *_mail(answers))
 
     async def list_answers(self, *, ven_id: str | None = None, event_id: str | None = None) -> list[Answer]:
         query = select(table.answer).order_by(table.answer.c.event_id, table.answer.c.ven_id)
@@ -251,7 +298,7 @@ class SqlStore(SqlDispatch, SqlDoor):
             statement.check_ven(connection, ven_id)
             statement.append(connection, rows)
 
-        await self._write(work, ven_id)
+        await self._write(work, Change(Topic.MAIL, ven_id))
 
     async def list_outgoing(self, ven_id: str) -> list[Outgoing]:
         query = select(table.outgoing).where(table.outgoing.c.ven_id == ven_id).order_by(table.outgoing.c.seq)
@@ -260,7 +307,7 @@ class SqlStore(SqlDispatch, SqlDoor):
     async def remove_outgoing(self, ven_id: str, item_ids: Iterable[str]) -> None:
         rows = [{"key": item_id} for item_id in item_ids]
         answered = statement.of_ven(table.outgoing, ven_id).where(table.outgoing.c.item_id == bindparam("key"))
-        await self._write(lambda connection: statement.for_each(connection, answered, rows), ven_id)
+        await self._write(lambda connection: statement.for_each(connection, answered, rows), Change(Topic.MAIL, ven_id))
 
     # --- opt ------------------------------------------------------------------------------------------------------
 
@@ -276,11 +323,11 @@ class SqlStore(SqlDispatch, SqlDoor):
                 connection.execute(insert(table.opt), [kept])
             statement.save(connection, table.answer, rows)
 
-        await self._write(work, opt.ven_id, *(answer.ven_id for answer in answers))
+        await self._write(work, Change(Topic.MAIL, opt.ven_id), *_mail(answers))
 
     async def delete_opts(self, ven_id: str, opt_id: str) -> int:
         gone = statement.of_ven(table.opt, ven_id).where(table.opt.c.opt_id == opt_id)
-        return await self._write(lambda connection: connection.execute(gone).rowcount, ven_id)
+        return await self._write(lambda connection: connection.execute(gone).rowcount, Change(Topic.MAIL, ven_id))
 
     async def list_opts(self, ven_id: str | None = None) -> list[Opt]:
         query = select(table.opt).order_by(table.opt.c.seq)
@@ -307,7 +354,7 @@ class SqlStore(SqlDispatch, SqlDoor):
             )
             statement.for_each(connection, insert(table.capability), rows)
 
-        await self._write(work, ven_id)
+        await self._write(work, _requests(ven_id, source))
 
     async def list_capabilities(self, ven_id: str, source: Source) -> list[Capability]:
         query = (
@@ -329,7 +376,8 @@ class SqlStore(SqlDispatch, SqlDoor):
             statement.save(connection, table.request, rows)
             statement.append(connection, items)
 
-        await self._write(work, ven_id)
+        sources = {stored.source for stored in requests}
+        await self._write(work, *(_requests(ven_id, source) for source in sources), *_mail(items))
 
     async def list_requests(self, ven_id: str, source: Source) -> list[StoredRequest]:
         query = (
@@ -364,7 +412,10 @@ class SqlStore(SqlDispatch, SqlDoor):
             statement.append(connection, items)
             return ended
 
-        return await self._write(work, ven_id)
+        changes = [_requests(ven_id, source), *_mail(items)]
+        if source is Source.VEN:
+            changes.append(Change(Topic.ENDED, ven_id, ids))
+        return await self._write(work, *changes)
 
     async def save_readings(self, readings: Sequence[StoredReading]) -> None:
         rows = [row.reading_to_row(stored) for stored in readings]
@@ -406,3 +457,18 @@ class SqlStore(SqlDispatch, SqlDoor):
 
 def _outgoing(ven_id: str, items: Sequence[Outgoing]) -> list[Row]:
     return [row.outgoing_to_row(ven_id, item) for item in items]
+
+
+def _mail(belongings: Iterable[Row | Answer]) -> list[Change]:
+    """The changes that these are for the VENs whom they concern."""
+    ven_ids = (one.ven_id if isinstance(one, Answer) else one["ven_id"] for one in belongings)
+    return [Change(Topic.MAIL, ven_id) for ven_id in dict.fromkeys(ven_ids)]
+
+
+def _requests(ven_id: str, source: Source) -> Change:
+    """The change that other requests to a source are."""
+    return Change(Topic.REQUEST, ven_id, (source.value,))
+
+
+def _nothing(connection: Connection, rows: Sequence[Row]) -> None:
+    """The work of who only has something to say."""

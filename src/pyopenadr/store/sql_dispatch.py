@@ -12,7 +12,7 @@ from pyopenadr.errors import StoreError
 from pyopenadr.model import Group, Member, ReportRule, Resource
 from pyopenadr.store import dispatch_row as row
 from pyopenadr.store import statement, table
-from pyopenadr.store.port import Draft, Trace
+from pyopenadr.store.port import Change, Draft, Topic, Trace
 from pyopenadr.store.row import Found, to_micros
 from pyopenadr.store.writer import Writer
 
@@ -20,6 +20,7 @@ __all__ = ["SqlDispatch"]
 
 T = TypeVar("T")
 
+_GROUP: Final = Change(Topic.GROUP, "")
 _ADD_TRACE: Final = insert(table.trace)
 
 
@@ -33,7 +34,7 @@ class SqlDispatch:
     async def _list(self, query: Select[Any], read: Callable[[Found], T]) -> list[T]:
         raise NotImplementedError  # the whole store has the connection
 
-    async def _write(self, work: Callable[[Connection], T], *concerns: str | None) -> T:
+    async def _write(self, work: Callable[[Connection], T], *concerns: Change) -> T:
         raise NotImplementedError
 
     def _open_writer(self) -> Writer:
@@ -70,13 +71,13 @@ class SqlDispatch:
                 connection.execute(delete(belongings).where(belongings.c.event_id == event_id))
             return connection.execute(delete(table.event).where(table.event.c.event_id == event_id)).rowcount > 0
 
-        return await self._write(work, None)
+        return await self._write(work, _GROUP)
 
     # --- what targets may name ------------------------------------------------------------------------------------
 
     async def save_group(self, group: Group) -> None:
         kept = row.group_to_row(group)
-        await self._write(lambda connection: statement.save(connection, table.ven_group, [kept]), None)
+        await self._write(lambda connection: statement.save(connection, table.ven_group, [kept]), _GROUP)
 
     async def delete_group(self, group_id: str) -> bool:
         def work(connection: Connection) -> bool:
@@ -84,7 +85,7 @@ class SqlDispatch:
             gone = delete(table.ven_group).where(table.ven_group.c.group_id == group_id)
             return connection.execute(gone).rowcount > 0
 
-        return await self._write(work, None)
+        return await self._write(work, _GROUP)
 
     async def list_groups(self) -> list[Group]:
         return await self._list(select(table.ven_group).order_by(table.ven_group.c.group_id), row.group_from_row)
@@ -100,7 +101,7 @@ class SqlDispatch:
                 raise StoreError(f"there is no group {min(unknown)!r}: save it first")
             statement.save(connection, table.member, rows)
 
-        await self._write(work, None)
+        await self._write(work, _GROUP)
 
     async def delete_members(self, members: Sequence[Member]) -> None:
         rows = [{"g": member.group_id, "v": member.ven_id, "r": member.resource_id} for member in members]
@@ -108,7 +109,7 @@ class SqlDispatch:
         gone = delete(table.member).where(
             columns.group_id == bindparam("g"), columns.ven_id == bindparam("v"), columns.resource_id == bindparam("r")
         )
-        await self._write(lambda connection: statement.for_each(connection, gone, rows), None)
+        await self._write(lambda connection: statement.for_each(connection, gone, rows), _GROUP)
 
     async def list_members(self, *, group_id: str | None = None, ven_id: str | None = None) -> list[Member]:
         columns = table.member.c
@@ -121,7 +122,7 @@ class SqlDispatch:
 
     async def save_resources(self, resources: Sequence[Resource]) -> None:
         rows = [row.resource_to_row(resource) for resource in resources]
-        await self._write(lambda connection: statement.save(connection, table.resource, rows), None)
+        await self._write(lambda connection: statement.save(connection, table.resource, rows), _GROUP)
 
     async def delete_resources(self, ven_id: str, resource_ids: Iterable[str]) -> None:
         rows = [{"key": resource_id} for resource_id in resource_ids]
@@ -131,7 +132,7 @@ class SqlDispatch:
                 gone = statement.of_ven(belongings, ven_id).where(belongings.c.resource_id == bindparam("key"))
                 statement.for_each(connection, gone, rows)
 
-        await self._write(work, None)
+        await self._write(work, _GROUP)
 
     async def list_resources(self, ven_id: str | None = None) -> list[Resource]:
         query = select(table.resource).order_by(table.resource.c.ven_id, table.resource.c.resource_id)

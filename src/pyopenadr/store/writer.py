@@ -19,12 +19,17 @@ from sqlalchemy.exc import IntegrityError
 from pyopenadr.errors import StoreError
 from pyopenadr.store.database import DATABASE_ERRORS, Database, is_conflict, store_error
 from pyopenadr.store.feed import Feed
+from pyopenadr.store.port import Change, Topic
 from pyopenadr.store.row import Row
 
 __all__ = ["Writer"]
 
 T = TypeVar("T")
 
+Announce = Callable[[Connection, Sequence[Change]], None]
+
+_KEPT = frozenset((Topic.VEN, Topic.MAIL, Topic.EVENT, Topic.GROUP, Topic.REQUEST))
+_FOR_ANY = (Topic.EVENT, Topic.GROUP)
 _TRIES = 5
 """How often a transaction is run that another worker's is in the way of."""
 
@@ -39,10 +44,10 @@ class _Bulk:
 
 @dataclass(frozen=True)
 class _Unit:
-    """A unit of work, the VENs it concerns, and where its outcome goes."""
+    """A unit of work, what it changes, and where its outcome goes."""
 
     work: Callable[[Connection], Any] | _Bulk
-    concerns: Sequence[str | None]
+    concerns: Sequence[Change]
     outcome: asyncio.Future[Any]
 
 
@@ -58,11 +63,16 @@ class _RunAlone(Exception):
 
 
 class Writer:
-    """Runs units of work for as long as it is open. Belongs to the event loop that `start` ran in."""
+    """Runs units of work for as long as it is open. Belongs to the event loop that `start` ran in.
 
-    def __init__(self, database: Database, feed: Feed) -> None:
+    `feed` hears of what concerns a VEN after the commit. `announce` is called with all changes in each transaction,
+    as its last statement.
+    """
+
+    def __init__(self, database: Database, feed: Feed[str | None], announce: Announce | None = None) -> None:
         self._database = database
         self._feed = feed
+        self._announce = announce
         self._queue: deque[_Unit] = deque()
         self._wake = asyncio.Event()
         self._closing = False
@@ -79,7 +89,7 @@ class Writer:
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    async def run(self, work: Callable[[Connection], T], concerns: Sequence[str | None] = ()) -> T:
+    async def run(self, work: Callable[[Connection], T], concerns: Sequence[Change] = ()) -> T:
         """Run `work` in a transaction; returns when it is committed.
 
         `work` may run twice if its first transaction has to be given up for the sake of its neighbours. A caller
@@ -91,12 +101,12 @@ class Writer:
         self,
         perform: Callable[[Connection, Sequence[Row]], None],
         rows: Sequence[Row],
-        concerns: Sequence[str | None] = (),
+        concerns: Sequence[Change] = (),
     ) -> None:
         """Have `perform` called with these rows, and perhaps those of others; returns when that is committed."""
         await self._enqueue(_Bulk(perform, rows), concerns)
 
-    async def _enqueue(self, work: Callable[[Connection], Any] | _Bulk, concerns: Sequence[str | None]) -> Any:
+    async def _enqueue(self, work: Callable[[Connection], Any] | _Bulk, concerns: Sequence[Change]) -> Any:
         if self._closing or self._task is None or self._task.done():
             raise StoreError(f"database {self._database.where}: the store is closed; open() it first")
         unit = _Unit(work, concerns, asyncio.get_running_loop().create_future())
@@ -132,7 +142,10 @@ class Writer:
         else:
             done = [unit for unit, outcome in zip(group, outcomes, strict=True) if not isinstance(outcome, _Failure)]
             # Before the callers go on, so that none of them sees a cache that this commit has made stale.
-            self._feed.publish(ven_id for unit in done for ven_id in unit.concerns)
+            changes = [change for unit in done for change in unit.concerns]
+            self._feed.publish(
+                None if change.topic in _FOR_ANY else change.key for change in changes if change.topic in _KEPT
+            )
             for unit, outcome in zip(group, outcomes, strict=True):
                 if isinstance(outcome, _Failure):
                     self._fail(unit, outcome.error)
@@ -140,13 +153,19 @@ class Writer:
                     unit.outcome.set_result(outcome)
 
     async def _transact(self, group: Sequence[_Unit]) -> list[Any]:
+        def work(connection: Connection) -> list[Any]:
+            outcomes = _perform(connection, group)
+            if self._announce is not None:
+                self._announce(connection, [change for unit in group for change in unit.concerns])
+            return outcomes
+
         for _ in range(_TRIES - 1):
             try:
-                return await self._database.write(lambda connection: _perform(connection, group))
+                return await self._database.write(work)
             except DATABASE_ERRORS as error:
                 if not is_conflict(error):
                     raise
-        return await self._database.write(lambda connection: _perform(connection, group))
+        return await self._database.write(work)
 
     def _fail(self, unit: _Unit, error: Exception) -> None:
         if unit.outcome.done():

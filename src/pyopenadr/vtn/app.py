@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import datetime
 from typing import Any, Final
 
-from pyopenadr.errors import OpenADRError
+from pyopenadr.errors import OpenADRError, StoreUnavailable
 from pyopenadr.v2.xml import DEFAULT_LIMITS
 from pyopenadr.vtn.doors.talk import Peer
 from pyopenadr.vtn.doors.v2_http import IDLE_BODY, V2Door
@@ -31,6 +31,7 @@ _BODY_TIMEOUT_S: Final = 30.0
 _ZERO: Final = re.compile(rb"q=0(\.0*)?").fullmatch
 _XML: Final = (b"content-type", b"application/xml")
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
+_RETRY_AFTER: Final = (b"retry-after", b"5")
 _GZIPPED_IDLE: Final = gzip.compress(IDLE_BODY, 6, mtime=0)
 
 
@@ -93,6 +94,9 @@ class App:
             return
         except _Refused as refused:
             status, body = refused.status, refused.text
+        except StoreUnavailable as error:
+            log.warning("a request to %r is not answered: %s", scope["path"], error)
+            status, body = 503, b"this VTN can't reach its database now: try again later\n"
         except Exception:  # whatever it is, the peer gets an answer and others are not concerned
             log.exception("a request to %r failed", scope["path"])
             status, body = 500, b"the server failed on this request\n"
@@ -104,6 +108,8 @@ class App:
         out = [_XML if status == 200 else _TEXT, (b"content-length", str(len(body)).encode())]
         if coding:
             out.append((b"content-encoding", coding))
+        if status == 503:
+            out.append(_RETRY_AFTER)
         if status in (408, 413):
             out.append((b"connection", b"close"))  # the rest of the body is not read
         await send({"type": "http.response.start", "status": status, "headers": out})

@@ -18,7 +18,7 @@ import msgspec
 from pyopenadr.errors import StoreError
 from pyopenadr.model import Event, Registration, Report, ReportRequest, ResponseRequired
 from pyopenadr.model.event import is_listed
-from pyopenadr.store.port import Answer, Outgoing
+from pyopenadr.store.port import Answer, Change, Outgoing, Topic
 
 __all__ = [
     "KINDS",
@@ -130,6 +130,8 @@ class Mailbox:
         self.stale = True
         self.carried: tuple[str | None, dict[str, int]] | None = None
         self.has_more = False
+        self.doubts = 0
+        self._notes: list[tuple[Topic, tuple[str, ...]]] = []
         self._sent_at: dict[str, datetime] = {}
         self._told: dict[str, _Told] = {}
         self._idle_at_revision = -1
@@ -146,13 +148,15 @@ class Mailbox:
         """Something went wrong in the middle of a change: what the store holds is not known."""
         self.stale = True
         self.has_more = True
+        self.doubts += 1
         self.disturb()
 
     # --- the quick way for an idle poll -------------------------------------------------------------------------
 
     def is_idle(self, revision: int, now: datetime) -> bool:
         """Whether it is known, without looking, that there is nothing to send."""
-        return self._idle_at_revision == revision and (self._idle_until is None or now < self._idle_until)
+        is_noted = self._idle_at_revision == revision and not self.stale
+        return is_noted and (self._idle_until is None or now < self._idle_until)
 
     def note_idle(self, revision: int, until: datetime | None) -> None:
         """There is nothing to send while the events stay at `revision` and it is not `until` yet."""
@@ -162,6 +166,25 @@ class Mailbox:
     def disturb(self) -> None:
         """Something has changed: the next poll must look."""
         self._idle_at_revision = -1
+
+    # --- what other workers send ------------------------------------------------------------------------------------
+
+    def take_notes(self, ven_id: str) -> list[Change]:
+        """What was sent since the last time, for the other workers."""
+        notes, self._notes = self._notes, []
+        return [Change(topic, ven_id, detail) for topic, detail in notes]
+
+    def heed(self, change: Change) -> None:
+        """Another worker has sent something."""
+        if change.topic is Topic.SENT:
+            item_id, at = change.detail
+            self._sent_at[item_id] = datetime.fromisoformat(at)
+        elif change.topic is Topic.TOLD:
+            event_id, number, at = change.detail
+            before = self._told.get(event_id)
+            times = before.times if before is not None and before.modification_number == int(number) else 0
+            self._told[event_id] = _Told(int(number), times + 1, datetime.fromisoformat(at))
+        self.disturb()
 
     # --- messages -------------------------------------------------------------------------------------------------
 
@@ -178,6 +201,7 @@ class Mailbox:
     def note_sent(self, item_id: str, now: datetime) -> None:
         """The message has been handed to the VEN."""
         self._sent_at[item_id] = now
+        self._notes.append((Topic.SENT, (item_id, now.isoformat())))
         self.disturb()
 
     def note_unsent(self, item_id: str) -> None:
@@ -263,6 +287,8 @@ class Mailbox:
             told = self._told_now(event)
             times = told.times if told is not None else 0
             self._told[event.event_id] = _Told(event.modification_number, times + 1, now)
+            note = (event.event_id, str(event.modification_number), now.isoformat())
+            self._notes.append((Topic.TOLD, note))
         self.disturb()
 
     def note_untold(self, events: Iterable[Event]) -> None:

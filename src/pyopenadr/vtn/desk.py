@@ -300,6 +300,7 @@ class EventDesk(_Desk):
         """The events that are open, or all there ever were; drafts are none of them."""
         await self.start()
         if not include_closed:
+            await self._service.catch_up()
             return [stored.event for stored in self._service.open_events]
         return [stored.event for stored in await self._service.store.list_events(include_closed=True)]
 
@@ -337,7 +338,7 @@ class EventDesk(_Desk):
         """Keep what has happened to events, and tell the program which VENs have not answered in time."""
         await self._service.save_traces()
         handler = self.backend.get("on_event_unanswered")
-        if handler is None:
+        if handler is None or not await self._service.store.leads():
             return
         for stored, ven_ids in await self._service.unanswered():
             event_id = stored.event.event_id

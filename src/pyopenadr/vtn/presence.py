@@ -43,6 +43,26 @@ class Presence:
         if registration.online:
             self._online.add(ven_id)
 
+    def note(self, registration: Registration) -> None:
+        """Another worker has seen the VEN come or go."""
+        self.watch(registration)
+        if not registration.online:
+            self._online.discard(registration.ven_id)
+
+    def undo(self, change: Change) -> None:
+        """The change could not be saved: it is as if it had not been seen."""
+        (self._online.discard if change.online else self._online.add)(change.ven_id)
+
+    @property
+    def shortest(self) -> timedelta:
+        """The time after which the first of the VENs could count as offline."""
+        return min(self._deadline.values(), default=timedelta.max)
+
+    def is_too_long(self, registration: Registration, now: datetime, slack: timedelta) -> bool:
+        """Whether a VEN that was last seen as its registration says has been silent for too long."""
+        last = max(self._started, registration.last_seen or self._started)
+        return now - last > self._deadline.get(registration.ven_id, timedelta.max - slack) + slack
+
     def forget(self, ven_id: str) -> bool:
         """Follow the VEN no longer. Returns whether it was online."""
         self._last_seen.pop(ven_id, None)

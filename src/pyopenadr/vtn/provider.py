@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from pyopenadr.clock import Clock
-from pyopenadr.errors import ConfigError, ModelError
+from pyopenadr.errors import ConfigError, ModelError, OpenADRError
 from pyopenadr.model import Capability, Reading, Report, ReportRequest
 from pyopenadr.model.time import Duration, add, is_zero
 from pyopenadr.store.port import StoredRequest
@@ -58,6 +58,9 @@ class Provider:
         self._latest: dict[str, dict[str, Reading]] = {}
         self._schedules: dict[tuple[str, str], _Schedule] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._leads = False
+        self._changed: set[str] = set()
+        service.on_requests = self._changed.add
 
     @property
     def capabilities(self) -> tuple[Capability, ...]:
@@ -101,9 +104,11 @@ class Provider:
     # --- beginning --------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Take up the requests that VENs made before a restart."""
+        """Take up the requests that VENs made before a restart, if this worker leads."""
         self._schedules.clear()
-        if not self._capabilities:
+        self._changed.clear()
+        self._leads = bool(self._capabilities) and await self._service.store.leads()
+        if not self._leads:
             return
         for registration in self._service.registrations:
             if registration.registration_id is not None:
@@ -211,12 +216,31 @@ class Provider:
         return True
 
     async def deliver_due(self) -> None:
-        """Begin to deliver the periodic reports whose time has come, each by itself."""
+        """Begin to deliver the periodic reports whose time has come, each by itself; on the worker that leads."""
+        if not self._capabilities or not await self._service.store.leads():
+            self._leads = False
+            return
+        if not self._leads:
+            await self.start()  # whoever led before is gone, with all its schedules
+        await self._follow()
         now = self._clock.now()
         for key, schedule in self._schedules.items():
             if schedule.due <= now and not schedule.busy:
                 schedule.busy = True
                 self._spawn(self._deliver_scheduled(key, schedule))
+
+    async def _follow(self) -> None:
+        """Plan what VENs have asked other workers for, and no longer what they have cancelled there."""
+        while self._changed:
+            ven_id = self._changed.pop()
+            try:
+                requests = await self._service.requests_of(ven_id)
+            except OpenADRError:
+                self._changed.add(ven_id)
+                raise
+            ids = {stored.request.report_request_id for stored in requests}
+            self.drop(ven_id, [key for ven, key in self._schedules if ven == ven_id and key not in ids])
+            await self.take(ven_id, [stored for stored in requests if not stored.request.is_one_shot])
 
     async def _deliver_scheduled(self, key: tuple[str, str], schedule: _Schedule) -> None:
         request = schedule.request
@@ -259,7 +283,7 @@ class Provider:
             created_date_time=self._clock.now().replace(microsecond=0),
             readings=tuple(readings),
         )
-        await self._service.deliver_report(ven_id, request, report, last=last)
+        await self._service.deliver_report(ven_id, request, report, last=last, asked=True)
 
     def _check(self, capability: Capability, readings: Sequence[Reading]) -> None:
         """Whether the readings can be kept and written."""

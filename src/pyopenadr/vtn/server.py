@@ -259,6 +259,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
         except BaseException:  # whatever stopped it: nothing may stay open
             await self._service.stop()
             raise
+        self._spawn(keep_on(self._service.keep_up, self.clock, 0.0, "taking up what other workers do"))
         self._spawn(keep_on(self._watch.look, self.clock, self._watch.step_s, "watching the VENs"))
         self._spawn(keep_on(self._service.close_events, self.clock, 10.0, "putting away events that are over"))
         self._spawn(keep_on(self._follow_events, self.clock, 1.0, "following what becomes of events"))
@@ -409,6 +410,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
 
     async def _started_with(self, ven_id: str) -> None:
         await self.start()
+        await self._service.catch_up()
         if not self._service.is_registered(ven_id):
             raise LocalProtocolError(f"VEN {ven_id!r} is not registered", code="463")
 

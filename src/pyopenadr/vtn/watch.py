@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pyopenadr.clock import Clock
@@ -37,6 +37,12 @@ class Watch:
         self._misses = misses
         self._presence = Presence(clock.now(), misses)
         self._telling: dict[str, asyncio.Task[None]] = {}
+        service.on_ven = self._changed
+
+    def _changed(self, registration: Registration) -> None:
+        """Another worker has changed the VEN."""
+        if registration.registration_id is not None:
+            self._presence.note(registration)
 
     def start(self) -> None:
         """Begin anew with what the service knows."""
@@ -92,12 +98,24 @@ class Watch:
         for ven_id in self._presence.watched:
             if not self._service.is_registered(ven_id) and self._presence.forget(ven_id):
                 self._tell(Change(ven_id, False))
-        for change in self._presence.gone(self._clock.now(), self._may_be_silent):
-            self._tell(change)
+        if not self._service.store.is_shared:
+            for change in self._presence.gone(self._clock.now(), self._may_be_silent):
+                self._tell(change)
         try:
             await self._save({})
+            if self._service.store.is_shared and await self._service.store.leads():
+                await self._look_for_all()
         except OpenADRError:
             log.exception("the times when VENs were last heard of could not be saved; trying again later")
+
+    async def _look_for_all(self) -> None:
+        """See whom no worker has heard for too long. They all write down what they hear once in a while."""
+        if not self._presence.watched:
+            return
+        now, slack = self._clock.now(), timedelta(seconds=self.step_s)
+        for registration in await self._service.store.list_silent(now - self._presence.shortest - slack):
+            if self._presence.is_too_long(registration, now, slack) and not self._may_be_silent(registration.ven_id):
+                self._tell(Change(registration.ven_id, False))
 
     @property
     def step_s(self) -> float:
@@ -119,9 +137,16 @@ class Watch:
         if before is not None:
             await asyncio.wait({before})
         try:
-            await self._save({change.ven_id: change.online})
+            if self._service.store.is_shared:
+                if not await self._service.store.turn(change.ven_id, online=change.online):
+                    return  # another worker has seen it first
+            else:
+                await self._save({change.ven_id: change.online})
         except OpenADRError:
             log.exception("presence of VEN %s could not be saved", change.ven_id)
+            if self._service.store.is_shared:
+                self._presence.undo(change)
+                return
         name = "on_ven_online" if change.online else "on_ven_offline"
         log.info("VEN %s is %s", change.ven_id, "online" if change.online else "offline")
         handler = self._backend.get(name)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pyopenadr.clock import FakeClock
 from pyopenadr.model import DataPoint, Event, Interval, Signal, Unit
 from pyopenadr.store import MemoryStore, Store
+from pyopenadr.store.sharing import Sharing
 from pyopenadr.v2 import decode, encode, wire
 from pyopenadr.v2.profile import ProfileName
 from pyopenadr.vtn.server import OpenADRServer
@@ -301,7 +302,7 @@ class Broken:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.store, name)
-        if name in ("subscribe",):
+        if name == "subscribe" or name in vars(Sharing):
             return method
 
         async def call(*args: Any, **kwargs: Any) -> Any:

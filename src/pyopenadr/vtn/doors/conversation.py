@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from pyopenadr.errors import OpenADRError, ProtocolError, RemoteProtocolError
+from pyopenadr.errors import OpenADRError, ProtocolError, RemoteProtocolError, StoreUnavailable
 from pyopenadr.model import Event, Report, ReportRequest
 from pyopenadr.store.port import Outgoing
 from pyopenadr.v2 import bridge, faults, wire
@@ -85,17 +85,24 @@ class Conversation(Talk):
         }
 
     async def answer(self, message: wire.Message, peer: Peer) -> wire.Message | None:
-        """The reply to a message; errors become the fault of the fitting reply."""
+        """The reply to a message; errors become the fault of the fitting reply.
+
+        Raises:
+            StoreUnavailable: nobody can be served now.
+        """
         respond = self._answers.get(type(message))
         where = (message.message_type, message.get("ven_id"), _request_id(message))
         if respond is None:
             error = RemoteProtocolError(f"{message.message_type} is no message that a VTN receives", code="459")
             return self.fault_reply(message, error)
         try:
+            await self.service.catch_up()
             self._check_peer(message, peer)
             if peer.profile == "2.0a":
                 await self._admit_a(message)
             return await respond(message, peer)
+        except StoreUnavailable:
+            raise  # whoever carries the message has a better way to say "later" than an error in the reply
         except OpenADRError as error:
             log.warning("%s of VEN %r (request %r): %s", *where, error, exc_info=faults.code_of(error) == "500")
             return self.fault_reply(message, error)

@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from pyopenadr.errors import ProtocolError, RemoteProtocolError, SignatureInvalid, StoreError, WireError
+from pyopenadr.errors import (
+    ProtocolError,
+    RemoteProtocolError,
+    SignatureInvalid,
+    StoreError,
+    StoreUnavailable,
+    WireError,
+)
 from pyopenadr.v2 import Payload, decode, encode, faults, wire
 from pyopenadr.v2.leniency import rules as leniency_rules
 from pyopenadr.v2.profile import ProfileName
@@ -127,7 +134,11 @@ class V2Door:
             return 503, b"the VTN can't check signatures at the moment, try again later\n"
         for deviation in payload.deviations:
             log.info("%r from %s: accepted by leniency rule %s", path, peer.address or "unknown", deviation.rule)
-        return 200, await self._answer(body, payload, called, peer)
+        try:
+            return 200, await self._answer(body, payload, called, peer)
+        except StoreUnavailable as error:
+            log.warning("%r from %s is not answered: %s", path, peer.address or "unknown", error)
+            return 503, b"this VTN can't reach its database now: try again later\n"
 
     async def _open(self, body: bytes, profile: ProfileName, peer: Peer) -> tuple[Payload, Peer]:
         """The message in the body, and the peer with what its signature shows.

@@ -188,7 +188,7 @@ class DispatchService(EventService):
     async def regroup(self) -> None:
         """Groups or resources have changed: whoever belongs to a published event now gets it, and nobody loses it."""
         await super().regroup()
-        async with self._event_lock:
+        async with self.alone(self._event_lock, "events"):
             for stored in self.open_events:
                 if not stored.dispatch.by_target or stored.recipients is None or stored.event.cancelled:
                     continue
@@ -310,7 +310,7 @@ class DispatchService(EventService):
 
     async def note_reported(self, stored: StoredEvent) -> None:
         """The program knows who has not answered this version."""
-        async with self._event_lock:
+        async with self.alone(self._event_lock, "events"):
             now = self._events.get(stored.event.event_id)
             if now is not None and now.event == stored.event:
                 number = stored.event.modification_number

@@ -14,7 +14,7 @@ from pyopenadr.errors import LocalProtocolError, RemoteProtocolError
 from pyopenadr.model import Event, Opt, Target
 from pyopenadr.model.event import is_listed
 from pyopenadr.model.time import Duration
-from pyopenadr.store.port import Answer, Outgoing, Step, Store, StoredEvent, Trace
+from pyopenadr.store.port import Answer, Outgoing, Step, Store, StoredEvent, Topic, Trace
 from pyopenadr.vtn.delivery import Item, RegisterReports, Ven
 from pyopenadr.vtn.service.group import GroupService
 
@@ -42,12 +42,10 @@ class EventService(GroupService):
         self._event_lock = asyncio.Lock()
 
     async def start(self) -> None:
-        await super().start()
         self._events.clear()
         self._recipients.clear()
         self._skipped.clear()
-        for stored in await self.store.list_events():
-            self._take(stored)
+        await super().start()
 
     async def stop(self) -> None:
         async with self._event_lock:  # what is under way is finished
@@ -70,6 +68,20 @@ class EventService(GroupService):
             self.on_due(stored.recipients)
         self._revision += 1
 
+    async def _take_events(self, event_ids: Collection[str] | None) -> None:
+        before = dict(self._events)
+        found = await self.store.list_events(event_ids=event_ids, include_closed=event_ids is not None)
+        for stored in found:
+            event_id = stored.event.event_id
+            if self._events.get(event_id) is not before.get(event_id):
+                self._again(Topic.EVENT, event_id)
+            elif stored != before.get(event_id):
+                self._take(stored)
+        if event_ids is None:
+            for event_id in before.keys() - {stored.event.event_id for stored in found}:
+                if self._events.get(event_id) is before[event_id]:
+                    self._take(msgspec.structs.replace(before[event_id], closed=True))
+
     # --- making and changing ----------------------------------------------------------------------------------------
 
     @property
@@ -90,7 +102,7 @@ class EventService(GroupService):
         await _to_the_end(self._add_event(stored))
 
     async def _add_event(self, stored: StoredEvent) -> None:
-        async with self._event_lock:
+        async with self.alone(self._event_lock, "events"):
             event_id = stored.event.event_id
             if event_id in self._events or await self.store.load_event(event_id) is not None:
                 raise LocalProtocolError(f"there is an event {event_id!r} already: change it with change_event")
@@ -106,7 +118,7 @@ class EventService(GroupService):
         return changed
 
     async def _change_event(self, event_id: str, change: Callable[[StoredEvent], StoredEvent]) -> Event:
-        async with self._event_lock:
+        async with self.alone(self._event_lock, "events"):
             old = self._events.get(event_id)
             if old is None:
                 raise LocalProtocolError(f"there is no open event {event_id!r}", code="452")
@@ -129,13 +141,15 @@ class EventService(GroupService):
         self._take(stored)
 
     async def close_events(self) -> list[str]:
-        """Put away the events that are over for everybody. Returns their IDs."""
+        """Put away the events that are over for everybody, if this worker leads. Returns their IDs."""
+        if not await self.store.leads():
+            return []
         closed: list[str] = await _to_the_end(self._close_events())
         return closed
 
     async def _close_events(self) -> list[str]:
         closed = []
-        async with self._event_lock:
+        async with self.alone(self._event_lock, "events"):
             for stored in self.open_events:
                 over = not is_listed(stored.event, self.clock.now(), acknowledged=False)
                 if over or (stored.event.cancelled and await self._is_settled(stored)):

@@ -9,6 +9,7 @@ import msgspec
 from pyopenadr.errors import LocalProtocolError, ModelError
 from pyopenadr.model import Event, Group, Member, Resource, Target
 from pyopenadr.model.group import Selection, selected
+from pyopenadr.store.port import Change, Topic
 from pyopenadr.vtn.service.party import PartyService
 
 __all__ = ["Audience", "GroupService"]
@@ -81,8 +82,20 @@ class GroupService(PartyService):
 
     async def regroup(self) -> None:
         """Groups or resources have changed."""
+        self._forget_groups()
+
+    def _forget_groups(self) -> None:
         self._groups = None
         self._places = None
+
+    def _doubt_all(self) -> None:
+        super()._doubt_all()
+        self._forget_groups()
+
+    def _heed(self, change: Change) -> None:
+        super()._heed(change)
+        if change.topic is Topic.GROUP:
+            self._forget_groups()
 
     # --- whom a target means ----------------------------------------------------------------------------------------
 

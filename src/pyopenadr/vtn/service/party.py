@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,9 +14,10 @@ from pyopenadr.clock import Clock
 from pyopenadr.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
 from pyopenadr.model import Event, Registration
 from pyopenadr.model.time import Duration
-from pyopenadr.store.port import Outgoing, Store
+from pyopenadr.store.port import Change, Outgoing, Source, Store, Topic
 from pyopenadr.vtn.delivery import KINDS, CancelRegistration, Item, Mailbox, RegisterReports, Reregister, Ven, pack
 from pyopenadr.vtn.service.directory import Directory
+from pyopenadr.vtn.service.replica import Replica
 
 __all__ = ["Application", "PartyService"]
 
@@ -38,7 +39,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str | None = None
 
 
-class PartyService:
+class PartyService(Replica):
     """VENs and their mailboxes.
 
     `new_id` makes IDs that nobody can guess; `resend_after` is how long an unanswered message rests before it is
@@ -54,8 +55,7 @@ class PartyService:
         poll_frequency: Duration,
         resend_after: timedelta,
     ) -> None:
-        self.store = store
-        self.clock = clock
+        super().__init__(store, clock)
         self.new_id = new_id
         self.poll_frequency = poll_frequency
         self.resend_after = resend_after
@@ -63,19 +63,56 @@ class PartyService:
         self._vens: dict[str, Ven] = {}
         self._directory = Directory()
         self._registering = asyncio.Lock()
+        self.on_ven: Callable[[Registration], None] = _ignore
+        """Called for each VEN that another worker has changed."""
+        self.on_requests: Callable[[str], None] = _ignore
+        """Called with the ven_id when another worker has changed which reports of ours the VEN gets."""
 
     async def start(self) -> None:
-        """Open the store and take up what it holds."""
-        await self.store.open()
         self._vens = {}
         self._directory = Directory()
-        for registration in await self.store.list_registrations():
-            self._vens[registration.ven_id] = Ven(registration)
-            self._directory.note(registration, None)
+        await super().start()
 
-    async def stop(self) -> None:
-        """Close the store."""
-        await self.store.close()
+    # --- what other workers do --------------------------------------------------------------------------------------
+
+    async def _take_vens(self, ven_ids: Collection[str] | None) -> None:
+        concerned = list(self._vens) if ven_ids is None else ven_ids
+        before = {ven_id: ven.registration for ven_id in concerned if (ven := self._vens.get(ven_id)) is not None}
+        found = {r.ven_id: r for r in await self.store.list_registrations(ven_ids=ven_ids)}
+        for ven_id in {**before, **found}:
+            ven, registration = self._vens.get(ven_id), found.get(ven_id)
+            if ven is not None and ven.registration is not before.get(ven_id):
+                self._again(Topic.VEN, ven_id)
+            elif registration is None:
+                self._vens.pop(ven_id, None)
+            elif ven is None:
+                self._vens[ven_id] = Ven(registration)
+                self._directory.note(registration, None)
+            else:
+                old = ven.registration.registration_id
+                if old != registration.registration_id:
+                    ven.ended = old or ven.ended
+                    ven.mailbox = Mailbox()
+                self._directory.note(registration, ven.registration)
+                ven.registration = registration
+                self.on_ven(registration)
+
+    def _doubt_all(self) -> None:
+        for ven in self._vens.values():
+            ven.mailbox.doubt()
+
+    def _heed(self, change: Change) -> None:
+        ven = self._vens.get(change.key)
+        if change.topic is Topic.REQUEST and change.detail == (Source.VTN.value,):
+            self.on_requests(change.key)
+        if ven is None or change.topic is Topic.EVENT:
+            return
+        if change.topic in (Topic.VEN, Topic.MAIL):
+            ven.mailbox.doubt()
+        elif change.topic is Topic.ENDED:
+            ven.ended_requests.extend(change.detail)
+        elif change.topic in (Topic.SENT, Topic.TOLD):
+            ven.mailbox.heed(change)
 
     # --- who is who -------------------------------------------------------------------------------------------------
 
@@ -199,7 +236,7 @@ class PartyService:
             RemoteProtocolError: 452, IDs that are wrong or do not belong together.
             StoreError: another VEN has that registration ID.
         """
-        async with self._registering:
+        async with self.alone(self._registering, "registering"):
             known = self.find(application)
             chosen = ven_id or (known.ven_id if known is not None else None) or application.ven_id or self._new_ven_id()
             base = known if known is not None and known.ven_id == chosen else self.registration(chosen)
@@ -234,7 +271,7 @@ class PartyService:
         ven = self._vens.get(registration.ven_id) or Ven(registration)
         now = self.clock.now()
         greeting = [pack(self.new_id(), RegisterReports(), now)] if fresh and registration.profile == "2.0b" else []
-        async with ven.lock:
+        async with ven.lock, self.store.holding(_key(registration.ven_id)):
             ven.mailbox.doubt()
             await self.store.save_registration(registration, fresh=fresh, outgoing=greeting)
             self._vens[registration.ven_id] = ven
@@ -260,7 +297,7 @@ class PartyService:
         Raises:
             LocalProtocolError: 452, there is no such VEN.
         """
-        async with self._registering:
+        async with self.alone(self._registering, "registering"):
             ven = self._vens.get(ven_id)
             if ven is None:
                 raise LocalProtocolError(f"there is no VEN {ven_id!r}", code="452")
@@ -289,7 +326,7 @@ class PartyService:
             application = Application(ven_id=ven_id, ven_name=ven_name, profile=profile, push_address=push_address)
             known = (await self.register(application, heard=False))[0]
         told = {"ven_name": ven_name, "push_address": push_address, "fingerprint": fingerprint}
-        async with self._registering:
+        async with self.alone(self._registering, "registering"):
             known = self._vens[ven_id].registration
             changed = msgspec.structs.replace(known, **{name: it for name, it in told.items() if it is not None})
             if changed != known:
@@ -299,7 +336,7 @@ class PartyService:
     async def end_registration(self, ven_id: str) -> None:
         """The registration is over; everything about the VEN but itself goes (2.0b rule 407)."""
         ven = self._vens[ven_id]
-        async with self._registering, ven.lock:
+        async with self.alone(self._registering, "registering"), ven.lock, self.store.holding(_key(ven_id)):
             ven.mailbox.doubt()
             await self.store.end_registration(ven_id)
             before = ven.registration
@@ -334,12 +371,14 @@ class PartyService:
         it is used again, so that memory never differs from the store.
         """
         ven = self._vens[ven_id]
-        async with ven.lock:
+        async with ven.lock, self.store.holding(_key(ven_id)):
+            await self._take_up()
             mailbox = ven.mailbox
             if mailbox.stale:
                 await self._refresh(ven)
             try:
                 yield mailbox
+                await self.store.tell(mailbox.take_notes(ven_id))
             except ProtocolError:
                 raise  # the peer or the caller was wrong, which is found out before anything is changed
             except BaseException:  # also when the task is cancelled: a commit may be under way
@@ -352,10 +391,13 @@ class PartyService:
 
     async def _refresh(self, ven: Ven) -> None:
         ven_id, since = ven.registration.ven_id, ven.registration.registered_at
+        mailbox, doubts = ven.mailbox, ven.mailbox.doubts
         items = await self.store.list_outgoing(ven_id)
         answers = await self.store.list_answers(ven_id=ven_id)
         # A VEN that has registered anew may have forgotten all (2.0b rule 406): it is told of its events again.
-        ven.mailbox.refresh(items, (answer for answer in answers if since is None or answer.answered_at >= since))
+        mailbox.refresh(items, (answer for answer in answers if since is None or answer.answered_at >= since))
+        if mailbox.doubts != doubts:
+            mailbox.stale = True  # something was heard of while this was read
 
     async def enqueue(self, ven_id: str, items: Sequence[tuple[str, Item]]) -> None:
         """Have messages wait for a VEN."""
@@ -392,3 +434,12 @@ class PartyService:
         async with self.changing(ven_id) as mailbox:
             await self.store.remove_outgoing(ven_id, [item_id])
             mailbox.remove([item_id])
+
+
+def _key(ven_id: str) -> str:
+    """What a worker holds that changes something for a VEN."""
+    return f"ven {ven_id}"
+
+
+def _ignore(_: object) -> None:
+    """For those who want to hear nothing."""

@@ -252,8 +252,12 @@ class ReportService(PartyService):
         known = await self.store.delete_requests(ven_id, Source.VTN, report_request_ids)
         return [r_id for r_id in report_request_ids if r_id not in known]
 
-    async def deliver_report(self, ven_id: str, request: ReportRequest, report: Report, *, last: bool = False) -> None:
+    async def deliver_report(
+        self, ven_id: str, request: ReportRequest, report: Report, *, last: bool = False, asked: bool = False
+    ) -> None:
         """Have a report of ours wait for the VEN that asked for it; a one-shot or `last` one fulfils the request.
+
+        `asked` says that the request is one that is kept; another worker may have fulfilled it in the meantime.
 
         Raises:
             StoreError: the report can't be kept, for example because a value is not finite.
@@ -267,5 +271,7 @@ class ReportService(PartyService):
             ) from error
         over = [request.report_request_id] if request.is_one_shot or last else []
         async with self.changing(ven_id) as mailbox:
+            if asked and over and self.store.is_shared and over[0] not in await self.pending_reports(ven_id):
+                return
             await self.store.delete_requests(ven_id, Source.VTN, over, outgoing=[item])
             mailbox.add([item])
