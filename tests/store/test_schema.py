@@ -74,7 +74,7 @@ async def test_a_database_of_a_newer_version_is_refused(path: Path) -> None:
 
 
 async def test_without_leave_nothing_is_changed(path: Path) -> None:
-    with pytest.raises(StoreError, match="no tables of pyopenadr yet; open it once with migrate=True"):
+    with pytest.raises(StoreError, match="no tables of pyopenadr yet; run: pyopenadr db upgrade"):
         await open_store(f"sqlite:///{path}", migrate=False).open()
     await make(path)
     with closing(sqlite3.connect(path)) as connection:
@@ -91,7 +91,7 @@ def test_an_older_version_is_not_changed_without_leave(path: Path, monkeypatch: 
     with engine_of(path) as engine, engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE alembic_version (version_num TEXT)")
         connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('0001')")
-        with pytest.raises(StoreError, match="older version 0001; open it once with migrate=True, after a backup"):
+        with pytest.raises(StoreError, match="older version 0001; run: pyopenadr db upgrade, after a backup"):
             upgrade(connection, where="x", allowed=False)
 
 

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "vtn": Command("pyopenadr.cli.vtn:vtn", "Run a server (VTN)."),
         "ven": Command("pyopenadr.cli.ven:ven", "Run a client (VEN) that shows and answers events."),
         "doctor": Command("pyopenadr.cli.doctor:doctor", "Find out why a VEN can't talk to a VTN, and what to do."),
+        "db": Command("pyopenadr.cli.db:db", "Look at a database of the VTN, and bring it up to date."),
         "explain": Command("pyopenadr.cli.explain:explain", "Say what a message is, and what is wrong with it."),
         "replay": Command("pyopenadr.cli.replay:replay", "Run recorded traffic against a VTN or a VEN."),
         "certs": Command("pyopenadr.cli.certs:certs", "Make certificates for tests, show fingerprints, check a chain."),

@@ -7,14 +7,18 @@ import contextlib
 import json
 import logging
 import signal
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from pyopenadr.cli.crew import Crew, inherited
 from pyopenadr.cli.tape import Tape
 from pyopenadr.errors import ConfigError, LocalProtocolError
+from pyopenadr.store import open_store
+from pyopenadr.transport.server import bind
 from pyopenadr.transport.tls import ServerTls, TlsProfile
 from pyopenadr.v2.text import parse_date_time, parse_duration
 from pyopenadr.vtn.security import SignatureMode
@@ -29,12 +33,16 @@ log = logging.getLogger("pyopenadr.vtn")
 def vtn(
     vtn_id: Annotated[str, typer.Option(help="The VTN's ID, which VENs check.")] = "vtn",
     database: Annotated[
-        str, typer.Option(help="Where to keep everything: sqlite:///FILE, or memory to forget it at the end.")
+        str,
+        typer.Option(
+            help="Where to keep everything: sqlite:///FILE, postgresql://user@host/name, or memory to forget it."
+        ),
     ] = "sqlite:///vtn.db",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")] = 8080,
     poll_seconds: Annotated[int, typer.Option(min=1, help="How often VENs are asked to poll, in seconds.")] = 10,
     misses: Annotated[int, typer.Option(min=1, help="Polls that a VEN may miss before it counts as offline.")] = 3,
+    workers: Annotated[int, typer.Option(min=1, help="How many processes serve; more than one need PostgreSQL.")] = 1,
     events: Annotated[
         Path | None, typer.Option(help="A JSON file with events to publish at the start; known event_ids are kept.")
     ] = None,
@@ -75,6 +83,7 @@ def vtn(
     for name in ("uvicorn", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     planned = _read_events(events) if events is not None else []
+    worker = inherited()
     server = OpenADRServer(
         vtn_id,
         database=None if database == "memory" else database,
@@ -87,11 +96,28 @@ def vtn(
         signature=_signature(signature),
         signing_key=_signing_key(signature, sign_cert, sign_key, cert or [], key or []),
         signature_window=timedelta(seconds=signature_seconds),
+        listener=worker[0] if worker is not None else None,
     )
+    if workers > 1 and worker is None:
+        asyncio.run(_lead(database, host, port, workers))
+        return
     with Tape(record, "vtn") if record is not None else contextlib.nullcontext() as tape:
         if tape is not None:
             server.record(tape.keep)
-        asyncio.run(_serve(server, planned))
+        asyncio.run(_serve(server, planned, worker[1] if worker is not None else None))
+
+
+async def _lead(database: str, host: str, port: int, workers: int) -> None:
+    """Start the workers, after a look at the database that they would all stumble over."""
+    if not database.startswith("postgresql"):
+        raise ConfigError(f"{workers} workers need PostgreSQL, because they can't share {database}: --database")
+    store = open_store(database)
+    await store.open()
+    await store.close()
+    with bind(host, port) as listener:
+        bound = listener.getsockname()
+        typer.echo(f"VTN with {workers} workers at {bound[0]} port {bound[1]}; stop with Ctrl-C")
+        await Crew(sys.argv[1:], listener, workers).run()
 
 
 def _tls(cert: list[Path], key: list[Path], ca: Path | None, crl: Path | None, profile: str) -> ServerTls | None:
@@ -134,12 +160,20 @@ def _signing_key(
     return SigningKey.from_pem(read_file(cert, "the certificate file"), read_file(key, "the key file"))
 
 
-async def _serve(server: OpenADRServer, planned: list[dict[str, Any]]) -> None:
+async def _serve(server: OpenADRServer, planned: list[dict[str, Any]], crew: int | None) -> None:
+    """Serve until told to stop; also when `crew`, a pipe, ends, for then nobody would start and stop workers."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in a loop
             loop.add_signal_handler(number, stopping.set)
+    if crew is not None:
+
+        def orphaned(pipe: int) -> None:
+            loop.remove_reader(pipe)
+            stopping.set()
+
+        loop.add_reader(crew, orphaned, crew)
     async with server:
         typer.echo(f"VENs are given {server.url}; stop with Ctrl-C")
         for event in planned:

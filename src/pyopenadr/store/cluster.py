@@ -67,6 +67,7 @@ class Cluster:
         self._connection: Any = None
         self._epoch = 0
         self._led_in = -1
+        self._electing = asyncio.Lock()
         self._wanted: list[tuple[int | None, asyncio.Future[bool]]] = []
         self._returned: list[int] = []
         self._wake = asyncio.Event()
@@ -145,15 +146,16 @@ class Cluster:
 
     async def leads(self) -> bool:
         """Whether this worker is the one that does what only one may do; it stays so while its connection lasts."""
-        if self._led_in != self._epoch or self._connection is None:
-            try:
-                if not await self._ask(_number("leader")):
+        async with self._electing:
+            if self._led_in != self._epoch or self._connection is None:
+                try:
+                    if not await self._ask(_number("leader")):
+                        return False
+                except StoreUnavailable:
                     return False
-            except StoreUnavailable:
-                return False
-            self._led_in = self._epoch
-            log.info("this worker leads")
-        return True
+                self._led_in = self._epoch
+                log.info("this worker leads")
+            return True
 
     async def _ask(self, number: int | None) -> bool:
         if self._connection is None:
@@ -239,7 +241,7 @@ class Cluster:
                 [False] * len(returned) + [True] * len(numbers),
                 timeout=_PATIENCE_S,
             )
-        except BaseException:
+        except BaseException:  # also cancelled: nobody may wait for ever
             self._wanted = [*wanted, *self._wanted]
             raise
         answers = iter(got[len(returned) :])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 from sqlalchemy import Connection, inspect, text
 
 from pyopenadr.errors import StoreError
 from pyopenadr.store.table import HEAD, VERSIONS
 
-__all__ = ["MIGRATIONS", "is_current", "upgrade"]
+__all__ = ["MIGRATIONS", "Status", "is_current", "status", "upgrade"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -23,6 +25,31 @@ def _version(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """How a database's schema stands to this version of pyopenadr.
+
+    `state` is `current`, `empty` (no tables of ours), `old` (`upgrade` brings it up to date) or `newer` (made by a
+    newer pyopenadr). `version` is what it has, None where it has nothing, and `wanted` what this version has.
+    """
+
+    database: str
+    engine: str
+    state: Literal["current", "empty", "old", "newer"]
+    version: str | None
+    wanted: str = HEAD
+
+
+def status(connection: Connection, *, where: str) -> Status:
+    """How the schema stands. Changes nothing."""
+    version = _version(connection)
+    state: Literal["current", "empty", "old", "newer"] = "newer"
+    if version is None:
+        state = "empty"
+    elif version in VERSIONS:
+        state = "current" if version == HEAD else "old"
+    return Status(database=where, engine=connection.dialect.name, state=state, version=version)
 
 
 def is_current(connection: Connection) -> bool:
@@ -46,7 +73,7 @@ def upgrade(connection: Connection, *, where: str, allowed: bool) -> None:
         )
     if not allowed:
         state = "no tables of pyopenadr yet" if version is None else f"the tables of the older version {version}"
-        raise StoreError(f"database {where}: it has {state}; open it once with migrate=True, after a backup")
+        raise StoreError(f"database {where}: it has {state}; run: pyopenadr db upgrade, after a backup")
     from alembic import command
     from alembic.config import Config
 

@@ -93,6 +93,27 @@ class SqlStore(SqlDispatch, SqlDoor, Sharing):
             self._database, self._writer = database, Writer(database, self._feed, announce)
             self._writer.start()
 
+    async def status(self) -> schema.Status:
+        """How the schema of the database stands to this version. Changes nothing; the store need not be open.
+
+        Raises:
+            StoreError: there is no such database.
+        """
+        if self._url.get_backend_name() == "sqlite":
+            self._check_file()
+        database = self._connect()
+        try:
+            return await database.read(partial(schema.status, where=database.where))
+        except DATABASE_ERRORS as error:
+            raise store_error(error, database.where) from error
+        finally:
+            await database.close()
+
+    def _check_file(self) -> None:
+        name = self._url.database
+        if not name or not Path(name).is_file():
+            raise StoreError(f"there is no database {name}: a server makes it, or pyopenadr db upgrade")
+
     async def close(self) -> None:
         async with self._lifecycle:
             database, self._database = self._database, None

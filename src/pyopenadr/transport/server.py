@@ -18,7 +18,7 @@ from pyopenadr.transport.tls import ServerTls, server_context
 if TYPE_CHECKING:
     import uvicorn
 
-__all__ = ["HttpServer"]
+__all__ = ["HttpServer", "bind"]
 
 _KEEP_ALIVE_S = 120
 _BACKLOG = 4096
@@ -55,14 +55,25 @@ class HttpServer:
     (`CN=ven-1,O=…`) and `not_after` (datetime; the TLS layer looks at it only when a connection opens, so the
     application has to see to long ones). Nothing is there where the client showed none.
 
+    `listener` is a socket from `bind` in the place of host and port; several processes may serve on the same one.
+
     Whatever a proxy writes into headers is left to the application: the scope's client is who really connected.
     """
 
-    def __init__(self, app: Any, host: str, port: int, *, tls: ServerTls | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        host: str,
+        port: int,
+        *,
+        tls: ServerTls | None = None,
+        listener: socket.socket | None = None,
+    ) -> None:
         self.app = app
         self._host = host
         self._port = port
         self._tls = tls
+        self._listener = listener
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -110,7 +121,7 @@ class HttpServer:
         if context is not None:
             context.sslobject_class = ToldHandshake
             config.ssl = context
-        listener = self._bind()
+        listener = self._listener if self._listener is not None else bind(self._host, self._port)
 
         class Server(uvicorn.Server):
             """Leaves the signals to whoever runs the loop."""
@@ -129,26 +140,6 @@ class HttpServer:
                 raise TransportError(f"the server at {self.url} has ended at once")
             await asyncio.sleep(0.005)
 
-    def _bind(self) -> socket.socket:
-        listener = None
-        try:
-            family, kind, protocol, _, address = socket.getaddrinfo(
-                self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            listener = socket.socket(family, kind, protocol)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-        except (OSError, OverflowError) as error:
-            if listener is not None:
-                listener.close()
-            raise TransportError(
-                f"can't listen on {self._host}:{self._port}: {getattr(error, 'strerror', None) or error}; "
-                "is another server running there? Choose another port",
-                retry=False,
-            ) from error
-        listener.setblocking(False)
-        return listener
-
     async def stop(self) -> None:
         """Finish the requests in flight and close. Safe to call twice."""
         if self._server is not None and self._task is not None:
@@ -161,6 +152,32 @@ class HttpServer:
         """Wait until the server ends."""
         if self._task is not None:
             await asyncio.shield(self._task)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket on that address, to serve from; connections are taken up from when it is listened on.
+
+    Raises:
+        TransportError: the address can't be bound.
+    """
+    listener = None
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except (OSError, OverflowError) as error:
+        if listener is not None:
+            listener.close()
+        raise TransportError(
+            f"can't listen on {host}:{port}: {getattr(error, 'strerror', None) or error}; "
+            "is another server running there? Choose another port",
+            retry=False,
+        ) from error
+    listener.setblocking(False)
+    return listener
 
 
 def _protocol(*, with_certificates: bool) -> Any:

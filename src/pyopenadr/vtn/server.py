@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import socket
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -92,6 +93,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
         signature_window: how far the clocks of VENs that sign may be off.
         signature_forms: the unusual forms of signatures that are accepted, see `pyopenadr.v2.signature.SWITCHES`.
         push: how to push to VENs that want that; None: not at all.
+        listener: a socket in the place of host and port, see `pyopenadr.transport.server.bind`; workers share one.
         handlers: single handlers by name, for example `on_update_report=function`.
 
     Raises:
@@ -144,6 +146,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
         signature_window: timedelta = timedelta(seconds=60),
         signature_forms: Iterable[str] = (),
         push: Push | None = DEFAULT_PUSH,
+        listener: socket.socket | None = None,
         **handlers: Callable[..., Any] | None,
     ) -> None:
         if not vtn_id:
@@ -210,7 +213,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
             now=self.clock.now,
             max_body=limits.max_bytes,
         )
-        self._http = HttpServer(self.app, host, port, tls=tls)
+        self._http = HttpServer(self.app, host, port, tls=tls, listener=listener)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._starting = asyncio.Lock()
         self._started = False

@@ -86,8 +86,9 @@ class Replica(ABC):
             self._heed(change)
 
     async def _take_up(self) -> None:
-        if not (self._all_changed or any(self._changed.values())):
+        if not (self._all_changed or any(self._changed.values()) or self._taking_up.locked()):
             return
+        # Also where another task is at it: what it reads is only known when it has done.
         async with self._taking_up:
             changed, self._changed = self._changed, {topic: set() for topic in self._changed}
             everything, self._all_changed = self._all_changed, False
