@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help check test demo bench docs format clean
+.PHONY: help check test kill demo bench docs format clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +30,9 @@ check: $(STAMP)  ## Formatting, lint and types, without changing a file
 
 test: check  ## The checks, then every test
 	@$(BIN)/python -m pytest -q -n 2 tests
+
+kill: $(STAMP)  ## Kill workers 200 times under load on each database engine; takes ten minutes
+	@PYOPENADR_KILLS=200 $(BIN)/python -m pytest -q -s tests/faults/test_worker_kill.py
 
 demo: $(STAMP)  ## A server and a client live a whole event before your eyes
 	@$(BIN)/pyopenadr demo
