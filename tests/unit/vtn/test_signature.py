@@ -173,8 +173,8 @@ async def test_a_changed_or_late_message_is_refused_and_not_acted_on() -> None:
         assert [each.registration_id for each in vtn.vens] == [ven.registration_id]
 
 
-async def test_a_replay_is_refused_also_after_a_restart_and_at_another_worker(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'vtn.db'}"
+async def test_a_replay_is_refused_also_after_a_restart_and_at_another_worker(postgres_url: str) -> None:
+    url = postgres_url
     one, two = server(url, **settings()), server(url, **settings())
     ven = SecureVen(one, shows="ven-1", signs="ven-1")
     await ven.register()
