@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from pyopenadr.errors import TransportError
@@ -21,18 +22,18 @@ class PushTransport(HttpTransport):
 
     Args:
         reach: the addresses that may be called; a name is judged by what it leads to at the moment of connecting.
-        fingerprint: OpenADR's fingerprint of the certificate that the VEN has to show; None takes any that `context`
+        fingerprints: OpenADR's fingerprints of the certificates that the VEN may show; empty takes any that `context`
             accepts.
-        context: how to do TLS. With a fingerprint it need not check host names.
+        context: how to do TLS. With fingerprints it need not check host names.
         timeout_s: how long one exchange may take.
     """
 
     def __init__(
-        self, reach: Reach, *, fingerprint: str | None, context: ssl.SSLContext | None, timeout_s: float
+        self, reach: Reach, *, fingerprints: Collection[str], context: ssl.SSLContext | None, timeout_s: float
     ) -> None:
         super().__init__(timeout_s=timeout_s, context=context)
         self._reach = reach
-        self._fingerprint = fingerprint
+        self._fingerprints = fingerprints
 
     async def post(self, url: str, body: bytes) -> Reply:
         """As `HttpTransport.post`; the address itself is judged first.
@@ -44,10 +45,10 @@ class PushTransport(HttpTransport):
         return await super().post(url, body)
 
     def _connector(self) -> aiohttp.BaseConnector:
-        return _connector(self._reach, self._fingerprint)
+        return _connector(self._reach, self._fingerprints)
 
 
-def _connector(reach: Reach, fingerprint: str | None) -> aiohttp.BaseConnector:
+def _connector(reach: Reach, fingerprints: Collection[str]) -> aiohttp.BaseConnector:
     import aiohttp
     from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -73,7 +74,7 @@ def _connector(reach: Reach, fingerprint: str | None) -> aiohttp.BaseConnector:
         async def connect(self, *args: Any, **options: Any) -> Any:
             connection = await super().connect(*args, **options)
             try:
-                _check(connection.transport, fingerprint)
+                _check(connection.transport, fingerprints)
             except BaseException:  # also when cancelled: a connection that nobody has looked at must not be used
                 connection.close()
                 raise
@@ -82,7 +83,7 @@ def _connector(reach: Reach, fingerprint: str | None) -> aiohttp.BaseConnector:
     return Connector(resolver=Resolver(), use_dns_cache=False, limit=2)
 
 
-def _check(transport: Any, fingerprint: str | None) -> None:
+def _check(transport: Any, fingerprints: Collection[str]) -> None:
     """Whether the connection leads to the owner of the certificate.
 
     Raises:
@@ -91,10 +92,11 @@ def _check(transport: Any, fingerprint: str | None) -> None:
     from pyopenadr.transport.certificate import fingerprint as fingerprint_of
 
     connection = transport.get_extra_info("ssl_object") if transport is not None else None
-    if fingerprint is None or connection is None:
+    if not fingerprints or connection is None:
         return
     shown = connection.getpeercert(binary_form=True)
-    if not shown or fingerprint_of(shown) != fingerprint:
+    if not shown or fingerprint_of(shown) not in fingerprints:
         raise TransportError(
-            f"the server at the VEN's address shows another certificate than the VEN's ({fingerprint})", retry=False
+            f"the server at the VEN's address shows another certificate than the VEN's ({', '.join(fingerprints)})",
+            retry=False,
         )

@@ -108,6 +108,7 @@ class PushDoor:
         except WireError as error:
             parts.journal.warning(f"what was pushed is no message: {error}")
             return 406, f"{error}\n".encode()
+        parts.guard.heard()
         try:
             reply = await self._answered(message)
             await parts.ledger.kept()  # what we have said yes to must not be forgotten

@@ -221,7 +221,7 @@ class Pusher:
             return self._settings.transport
         return PushTransport(
             self._reach,
-            fingerprint=registration.fingerprint,
+            fingerprints=() if registration.fingerprint is None else (registration.fingerprint,),
             context=self._contexts(registration.fingerprint is not None),
             timeout_s=self._settings.timeout.total_seconds(),
         )

@@ -55,7 +55,7 @@ def test_plain_http_only_where_it_is_said(url: str) -> None:
 
 
 async def test_a_name_is_judged_by_what_it_leads_to() -> None:
-    transport = PushTransport(Reach(), fingerprint=None, context=None, timeout_s=5)
+    transport = PushTransport(Reach(), fingerprints=(), context=None, timeout_s=5)
     with pytest.raises(TransportError, match="no network that may be called") as refused:
         await transport.post("http://localhost:9/", b"x")
     assert not refused.value.retry
@@ -64,7 +64,7 @@ async def test_a_name_is_judged_by_what_it_leads_to() -> None:
 
 async def test_an_address_that_is_not_allowed_is_not_called_either() -> None:
     reach = Reach()
-    transport = PushTransport(reach, fingerprint=None, context=None, timeout_s=5)
+    transport = PushTransport(reach, fingerprints=(), context=None, timeout_s=5)
     with pytest.raises(TransportError, match="no network that may be called"):
         await transport.post("http://127.0.0.1:9/", b"x")
     await transport.close()
