@@ -6,6 +6,7 @@ import asyncio
 import os
 import random as randomness
 from collections.abc import Iterator
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -215,6 +216,18 @@ class _Drawer:
 
     def drop(self, kind: str, name: str) -> None:
         self._ledger.drop(self._kind(kind), name)
+
+    def record(self, r_id: str, at: datetime, row: msgspec.Struct) -> None:
+        self._ledger.record(self._kind(r_id), at, row)
+
+    async def recorded(self, r_id: str, start: datetime, end: datetime, row: type[R], most: int) -> list[R]:
+        return await self._ledger.recorded(self._kind(r_id), start, end, row, most)
+
+    async def recorded_before(self, r_id: str, at: datetime, row: type[R]) -> R | None:
+        return await self._ledger.recorded_before(self._kind(r_id), at, row)
+
+    def trim(self, r_id: str, before: datetime, *, least: int, most: int) -> None:
+        self._ledger.trim(self._kind(r_id), before, least=least, most=most)
 
     async def kept(self) -> None:
         await self._ledger.kept()

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from pyopenadr.clock import FakeClock
 from pyopenadr.errors import ConfigError
-from pyopenadr.model import Event
+from pyopenadr.model import Event, Reading
 from pyopenadr.v2 import wire
 from pyopenadr.ven import VenFleet
 from tests.unit.ven.scripted import NOW, ScriptedVtn, event
@@ -165,4 +166,21 @@ async def test_it_ends_at_once_also_while_it_begins(vtn: CrowdVtn, clock: FakeCl
     fleet.stop()
     await asyncio.wait_for(task, 2)
     assert not vtn.log
+    await fleet.close()
+
+
+async def test_the_readings_of_two_vens_do_not_mix(tmp_path: Path) -> None:
+    fleet = VenFleet(state=tmp_path / "fleet.db")
+    one, other = (fleet.add(name, URL)._parts.ledger for name in ("one", "other"))
+    one.record("meter", NOW, Reading(r_id="meter", start=NOW, value=1.0))
+    other.record("meter", NOW, Reading(r_id="meter", start=NOW, value=2.0))
+    await one.kept()
+    span = (NOW - timedelta(hours=1), NOW + timedelta(hours=1))
+    assert [it.value for it in await one.recorded("meter", *span, Reading, 10)] == [1.0]
+    before = await other.recorded_before("meter", NOW + timedelta(minutes=1), Reading)
+    assert before is not None
+    assert before.value == 2.0
+    one.trim("meter", NOW + timedelta(minutes=1), least=0, most=0)
+    assert await one.recorded("meter", *span, Reading, 10) == []
+    assert len(await other.recorded("meter", *span, Reading, 10)) == 1
     await fleet.close()
