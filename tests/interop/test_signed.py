@@ -81,7 +81,13 @@ async def test_openleadrs_ven_takes_the_replies_that_our_vtn_signs(kind: Kind, t
     files, ours = authority.issue("ven", kind), authority.issue("localhost", kind)
     key = signing_key(ours)
     tls = ServerTls(certificates=[(ours.cert, ours.key)], ca_file=authority.file)
-    settings: dict[str, Any] = {"tls": tls, "signature": "require", "signing_key": key, "poll_frequency": HOUR}
+    settings: dict[str, Any] = {
+        "tls": tls,
+        "enrolment": "open",
+        "signature": "require",
+        "signing_key": key,
+        "poll_frequency": HOUR,
+    }
     async with OpenADRServer("VTN_1", port=0, **settings) as vtn, Peer("openleadr_ven") as peer:
         await peer.ask(
             "start",

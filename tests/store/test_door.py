@@ -1,8 +1,9 @@
-"""What the VTN's door keeps: claims of what may happen once, in every store."""
+"""What the VTN's door keeps, in every store: what may happen once, who may register, and who wanted to."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from pyopenadr.errors import StoreError
 from pyopenadr.store import Store, open_store
-from pyopenadr.store.port import Claim
+from pyopenadr.store.port import Admission, Claim, Knock
 from tests.store.sample import NOW
 
 SECOND = timedelta(seconds=1)
@@ -55,9 +56,75 @@ async def test_another_process_at_the_same_database_is_refused(path: Path) -> No
     await two.close()
 
 
-async def test_a_closed_store_claims_nothing(store: Store) -> None:
+# --- who may register ---------------------------------------------------------------------------------------------
+
+
+def knock(key: str = "k", **fields: object) -> Knock:
+    return Knock(key=key, **({"first_at": NOW, "last_at": NOW} | fields))  # type: ignore[arg-type]
+
+
+async def test_admissions_are_found_by_their_strongest_property(store: Store) -> None:
+    by_print = Admission(fingerprint="AA", common_name="cn", ven_name="n")
+    by_common = Admission(common_name="Device", ven_id="ven1")
+    by_name, by_id = Admission(ven_name="Name"), Admission(ven_id="Id")
+    await store.save_admissions([by_print, by_common, by_name, by_id])
+    keys = ["ven-id Id", "ven-name Name", "common-name device", "fingerprint AA", "ven-name n", "ven-id Id"]
+    assert await store.find_admissions(keys) == [by_id, by_name, by_common, by_print]
+    assert await store.find_admissions([]) == []
+    assert await store.list_admissions() == [by_common, by_print, by_id, by_name]
+
+
+async def test_an_admission_replaces_the_one_with_its_key_and_can_go(store: Store) -> None:
+    await store.save_admissions([Admission(fingerprint="AA"), Admission(fingerprint="AA", ven_id="x")])
+    assert await store.list_admissions() == [Admission(fingerprint="AA", ven_id="x")]
+    assert await store.delete_admission("fingerprint AA")
+    assert not await store.delete_admission("fingerprint AA")
+    assert await store.list_admissions() == []
+
+
+async def test_a_knock_comes_back_as_it_was_and_goes_with_its_admission(store: Store) -> None:
+    one = knock(
+        "AA",
+        fingerprint="AA",
+        common_name="cn",
+        ven_name="Überraschung",
+        ven_id="v",
+        profile="2.0a",
+        address="1.2.3.4:5",
+        times=3,
+        rejected=True,
+    )
+    assert await store.save_knock(one, most=5)
+    assert await store.load_knock("AA") == one
+    await store.save_admissions([Admission(fingerprint="AA")], knock="AA")
+    assert await store.load_knock("AA") is None
+    assert not await store.delete_knock("AA")
+
+
+async def test_knocks_are_listed_as_they_came_and_are_not_endless(store: Store) -> None:
+    assert await store.save_knock(knock("b"), most=2)
+    assert await store.save_knock(knock("a", first_at=NOW - SECOND), most=2)
+    assert not await store.save_knock(knock("c"), most=2)
+    assert await store.save_knock(knock("b", times=2), most=2)
+    assert [(each.key, each.times) for each in await store.list_knocks()] == [("a", 1), ("b", 2)]
+    assert await store.delete_knock("a")
+    assert await store.save_knock(knock("c"), most=2)
+
+
+async def test_a_closed_store_keeps_nothing_of_this(store: Store) -> None:
     await store.close()
-    with pytest.raises(StoreError, match="open"):
-        await store.claim([claim()])
-    with pytest.raises(StoreError, match="open"):
-        await store.forget_claims(NOW)
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: store.claim([claim()]),
+        lambda: store.forget_claims(NOW),
+        lambda: store.save_admissions([]),
+        lambda: store.find_admissions(["x"]),
+        store.list_admissions,
+        lambda: store.delete_admission("x"),
+        lambda: store.save_knock(knock(), most=1),
+        lambda: store.load_knock("x"),
+        store.list_knocks,
+        lambda: store.delete_knock("x"),
+    ]
+    for call in calls:
+        with pytest.raises(StoreError, match="open"):
+            await call()

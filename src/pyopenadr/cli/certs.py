@@ -56,7 +56,8 @@ def demo(
     """Make an RSA and an EC test authority, the VTN's two certificates, and one for each VEN.
 
     ca.pem holds both authorities, for everybody to trust. Folder ven-N holds what a device needs: cert.pem, key.pem,
-    ca.pem. VENs get RSA and EC by turns. Nothing is overwritten. For tests only: the authorities' keys lie there too.
+    ca.pem. vens.csv lists them for the VTN's --allow. VENs get RSA and EC by turns. Nothing is overwritten. For tests
+    only: the authorities' keys lie there too.
     """
     made, authorities = _make(vens, host or list(_HOSTS), days)
     bundle = b"".join(authority.own.certificate_pem for authority in authorities)
@@ -66,6 +67,8 @@ def demo(
         files[party.key] = party.issued.key_pem
         if "/" in party.cert:
             files[party.cert.replace("cert.pem", "ca.pem")] = bundle
+    listed = [f"{_described(p.issued.certificate)['fingerprint']},{p.name}\n" for p in made if "/" in p.cert]
+    files["vens.csv"] = ("fingerprint,ven_id\n" + "".join(listed)).encode()
     _write(folder, files)
     rows = [
         {

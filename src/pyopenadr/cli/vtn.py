@@ -21,6 +21,7 @@ from pyopenadr.store import open_store
 from pyopenadr.transport.server import bind
 from pyopenadr.transport.tls import ServerTls, TlsProfile
 from pyopenadr.v2.text import parse_date_time, parse_duration
+from pyopenadr.vtn.enrolment import EnrolmentMode
 from pyopenadr.vtn.security import SignatureMode
 from pyopenadr.vtn.server import OpenADRServer
 
@@ -61,6 +62,14 @@ def vtn(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Serve plain HTTP on an address that others can reach.")
     ] = False,
+    enrolment: Annotated[
+        str | None,
+        typer.Option(help="Who may register: open, knocking or allow-list. Default: open on loopback without --cert."),
+    ] = None,
+    allow: Annotated[
+        Path | None,
+        typer.Option(help="A CSV file with VENs that may register: fingerprint, common_name, ven_name, ven_id."),
+    ] = None,
     signature: Annotated[
         str, typer.Option(help="XML signatures of VENs: off, accept (verify those that are there) or require.")
     ] = "off",
@@ -75,8 +84,9 @@ def vtn(
     """Serve OpenADR 2.0a and 2.0b VENs by HTTP pull until interrupted.
 
     Without --cert this is plain HTTP on loopback, and every VEN that reaches it is accepted: a laboratory. With --cert,
-    --key and --ca it is HTTPS; every VEN needs a certificate of these authorities, and is bound to the one that it
-    registers with (pyopenadr certs demo makes a set for tests). The file given by --events holds a list:
+    --key and --ca it is HTTPS; every VEN needs a certificate of these authorities, must be on the list of --allow (or
+    be let in by a program; --enrolment open lets in everybody), and is bound to its certificate (pyopenadr certs demo
+    makes a set for tests). The file given by --events holds a list:
     [{"event_id": "e1", "start": "2030-01-31T12:00:00Z", "intervals": [["PT1H", 2]]}]
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -93,7 +103,8 @@ def vtn(
         misses=misses,
         tls=_tls(cert or [], key or [], ca, crl, tls_profile),
         insecure=insecure,
-        signature=_signature(signature),
+        enrolment=_choice("--enrolment", enrolment, EnrolmentMode),
+        signature=_choice("--signature", signature, SignatureMode) or "off",
         signing_key=_signing_key(signature, sign_cert, sign_key, cert or [], key or []),
         signature_window=timedelta(seconds=signature_seconds),
         listener=worker[0] if worker is not None else None,
@@ -104,7 +115,7 @@ def vtn(
     with Tape(record, "vtn") if record is not None else contextlib.nullcontext() as tape:
         if tape is not None:
             server.record(tape.keep)
-        asyncio.run(_serve(server, planned, worker[1] if worker is not None else None))
+        asyncio.run(_serve(server, planned, allow, worker[1] if worker is not None else None))
 
 
 async def _lead(database: str, host: str, port: int, workers: int) -> None:
@@ -135,12 +146,11 @@ def _tls(cert: list[Path], key: list[Path], ca: Path | None, crl: Path | None, p
     return ServerTls(certificates=tuple(zip(cert, key, strict=True)), ca_file=ca, crl_file=crl, profile=chosen)
 
 
-def _signature(mode: str) -> SignatureMode:
-    for known in get_args(SignatureMode):
-        if mode == known:
-            chosen: SignatureMode = known
-            return chosen
-    raise ConfigError(f"--signature may be {', '.join(get_args(SignatureMode))}, not {mode}")
+def _choice(option: str, value: str | None, choices: Any) -> Any:
+    """What a user wrote, if it is one of the literals that it may be."""
+    if value not in (None, *get_args(choices)):
+        raise ConfigError(f"{option} may be {', '.join(get_args(choices))}, not {value}")
+    return value
 
 
 def _signing_key(
@@ -160,7 +170,7 @@ def _signing_key(
     return SigningKey.from_pem(read_file(cert, "the certificate file"), read_file(key, "the key file"))
 
 
-async def _serve(server: OpenADRServer, planned: list[dict[str, Any]], crew: int | None) -> None:
+async def _serve(server: OpenADRServer, planned: list[dict[str, Any]], allow: Path | None, crew: int | None) -> None:
     """Serve until told to stop; also when `crew`, a pipe, ends, for then nobody would start and stop workers."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -174,6 +184,8 @@ async def _serve(server: OpenADRServer, planned: list[dict[str, Any]], crew: int
             stopping.set()
 
         loop.add_reader(crew, orphaned, crew)
+    if allow is not None:
+        typer.echo(f"{await server.allow_file(allow)} VENs on the list of those that may register")
     async with server:
         typer.echo(f"VENs are given {server.url}; stop with Ctrl-C")
         for event in planned:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, Select, delete, func, select
 
 from pyopenadr.store import row, statement, table
-from pyopenadr.store.port import Change, Claim
+from pyopenadr.store.port import Admission, Change, Claim, Knock
+from pyopenadr.store.row import Found
 
 __all__ = ["SqlDoor"]
 
@@ -19,6 +20,12 @@ T = TypeVar("T")
 
 class SqlDoor(ABC):
     """The part of a store in a database that is about who may come in."""
+
+    @abstractmethod
+    async def _list(self, query: Select[Any], read: Callable[[Found], T]) -> list[T]: ...
+
+    @abstractmethod
+    async def _first(self, query: Select[Any], read: Callable[[Found], T]) -> T | None: ...
 
     @abstractmethod
     async def _write(self, work: Callable[[Connection], T], *concerns: Change) -> T: ...
@@ -38,3 +45,50 @@ class SqlDoor(ABC):
     async def forget_claims(self, now: datetime) -> int:
         old = delete(table.claim).where(table.claim.c.expires_at < row.to_micros(now, "now"))
         return await self._write(lambda connection: connection.execute(old).rowcount)
+
+    async def save_admissions(self, admissions: Sequence[Admission], *, knock: str | None = None) -> None:
+        rows = [row.admission_to_row(each) for each in admissions]
+
+        def work(connection: Connection) -> None:
+            statement.save(connection, table.admission, rows)
+            if knock is not None:
+                connection.execute(delete(table.knock).where(table.knock.c.key == knock))
+
+        await self._write(work)
+
+    async def find_admissions(self, keys: Sequence[str]) -> list[Admission]:
+        query = select(table.admission).where(table.admission.c.key.in_(keys))
+        found = {each.key: each for each in await self._list(query, row.admission_from_row)}
+        return [found[key] for key in dict.fromkeys(keys) if key in found]
+
+    async def list_admissions(self) -> list[Admission]:
+        return await self._list(select(table.admission).order_by(table.admission.c.key), row.admission_from_row)
+
+    async def delete_admission(self, key: str) -> bool:
+        gone = delete(table.admission).where(table.admission.c.key == key)
+        return await self._write(lambda connection: connection.execute(gone).rowcount > 0)
+
+    async def save_knock(self, knock: Knock, *, most: int) -> bool:
+        kept = row.knock_to_row(knock)
+        others = select(func.count()).select_from(table.knock).where(table.knock.c.key != knock.key)
+        same = select(table.knock.c.key).where(table.knock.c.key == knock.key)
+
+        def work(connection: Connection) -> bool:
+            is_new = connection.execute(same).scalar() is None
+            if is_new and (connection.execute(others).scalar() or 0) >= most:
+                return False
+            statement.save(connection, table.knock, [kept])
+            return True
+
+        return await self._write(work)
+
+    async def load_knock(self, key: str) -> Knock | None:
+        return await self._first(select(table.knock).where(table.knock.c.key == key), row.knock_from_row)
+
+    async def list_knocks(self) -> list[Knock]:
+        query = select(table.knock).order_by(table.knock.c.first_at, table.knock.c.key)
+        return await self._list(query, row.knock_from_row)
+
+    async def delete_knock(self, key: str) -> bool:
+        gone = delete(table.knock).where(table.knock.c.key == key)
+        return await self._write(lambda connection: connection.execute(gone).rowcount > 0)

@@ -33,11 +33,13 @@ from pyopenadr.model import (
 )
 
 __all__ = [
+    "Admission",
     "Answer",
     "Change",
     "Claim",
     "Dispatch",
     "Draft",
+    "Knock",
     "Outgoing",
     "Source",
     "Step",
@@ -213,6 +215,47 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     scope: str
     name: str
     expires_at: datetime
+
+
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
+    """A VEN that may register: one to which all that is given of fingerprint, common name and venName applies.
+
+    `ven_id` is the ID that it has or will get; alone it stands for a VEN that comes with that ID.
+    """
+
+    fingerprint: str | None = None
+    common_name: str | None = None
+    ven_name: str | None = None
+    ven_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What it is found by: the strongest of its properties."""
+        if self.fingerprint is not None:
+            return f"fingerprint {self.fingerprint}"
+        if self.common_name is not None:
+            return f"common-name {self.common_name.casefold()}"
+        return f"ven-name {self.ven_name}" if self.ven_name is not None else f"ven-id {self.ven_id}"
+
+
+class Knock(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody unknown who wanted to register, as an operator sees it.
+
+    `key` is the fingerprint of the certificate, or of those without one `name` and their name. `ven_name`, `ven_id`,
+    `profile` and `address` are what it said and where it was the last time; nothing vouches for them.
+    """
+
+    key: str
+    first_at: datetime
+    last_at: datetime
+    times: int = 1
+    fingerprint: str | None = None
+    common_name: str | None = None
+    ven_name: str | None = None
+    ven_id: str | None = None
+    profile: str = "2.0b"
+    address: str = ""
+    rejected: bool = False
 
 
 class Store(Protocol):
@@ -547,4 +590,36 @@ class Store(Protocol):
 
     async def forget_claims(self, now: datetime) -> int:
         """Forget the claims that had expired before `now`. Returns how many they were."""
+        ...
+
+    async def save_admissions(self, admissions: Sequence[Admission], *, knock: str | None = None) -> None:
+        """Keep who may register, each replacing the one with its key; the knock of that key goes."""
+        ...
+
+    async def find_admissions(self, keys: Sequence[str]) -> list[Admission]:
+        """Those with these keys, in the order of the keys."""
+        ...
+
+    async def list_admissions(self) -> list[Admission]:
+        """All of them, by key."""
+        ...
+
+    async def delete_admission(self, key: str) -> bool:
+        """Forget one. Returns whether it was there."""
+        ...
+
+    async def save_knock(self, knock: Knock, *, most: int) -> bool:
+        """Keep a knock, replacing the one with its key. False if it is a new one and there are `most` already."""
+        ...
+
+    async def load_knock(self, key: str) -> Knock | None:
+        """The knock of that key."""
+        ...
+
+    async def list_knocks(self) -> list[Knock]:
+        """All of them, those that came first first."""
+        ...
+
+    async def delete_knock(self, key: str) -> bool:
+        """Forget one. Returns whether it was there."""
         ...

@@ -25,11 +25,23 @@ from pyopenadr.model import (
     ReportRequest,
     ResourceStatus,
 )
-from pyopenadr.store.port import Answer, Dispatch, Outgoing, Source, StoredEvent, StoredReading, StoredRequest
+from pyopenadr.store.port import (
+    Admission,
+    Answer,
+    Dispatch,
+    Knock,
+    Outgoing,
+    Source,
+    StoredEvent,
+    StoredReading,
+    StoredRequest,
+)
 
 __all__ = [
     "Found",
     "Row",
+    "admission_from_row",
+    "admission_to_row",
     "answer_from_row",
     "answer_to_row",
     "capability_from_row",
@@ -38,6 +50,8 @@ __all__ = [
     "event_to_row",
     "from_json",
     "from_micros",
+    "knock_from_row",
+    "knock_to_row",
     "opt_from_row",
     "opt_to_row",
     "outgoing_from_row",
@@ -170,6 +184,32 @@ def registration_from_row(row: Found) -> Registration:
         last_seen=None if row["last_seen"] is None else from_micros(row["last_seen"]),
         online=row["online"],
     )
+
+
+def admission_to_row(admission: Admission) -> Row:
+    """The columns of somebody who may register."""
+    return {"key": admission.key, "body": to_json(admission, f"the admission of {admission.key}")}
+
+
+def admission_from_row(row: Found) -> Admission:
+    """Who may register, of a row."""
+    return from_json(row["body"], Admission, "an admission")
+
+
+def knock_to_row(knock: Knock) -> Row:
+    """The columns of a knock."""
+    what = f"the knock {knock.key!r}"
+    to_micros(knock.last_at, f"{what}: last_at")
+    return {
+        "key": knock.key,
+        "first_at": to_micros(knock.first_at, f"{what}: first_at"),
+        "body": to_json(knock, what),
+    }
+
+
+def knock_from_row(row: Found) -> Knock:
+    """The knock of a row."""
+    return from_json(row["body"], Knock, "a knock")
 
 
 def event_to_row(stored: StoredEvent) -> Row:

@@ -30,6 +30,8 @@ _KEYS: Final = {
     table.member: ("group_id", "ven_id", "resource_id"),
     table.resource: ("ven_id", "resource_id"),
     table.claim: ("scope", "name"),
+    table.admission: ("key",),
+    table.knock: ("key",),
 }
 
 

@@ -26,11 +26,13 @@ from sqlalchemy.dialects import postgresql
 __all__ = [
     "HEAD",
     "VERSIONS",
+    "admission",
     "answer",
     "capability",
     "claim",
     "draft",
     "event",
+    "knock",
     "member",
     "metadata",
     "opt",
@@ -44,7 +46,7 @@ __all__ = [
     "ven_group",
 ]
 
-VERSIONS = ("0001", "0002_dispatch", "0003_doorkeeper", "0004_report_rule")
+VERSIONS = ("0001", "0002_dispatch", "0003_doorkeeper", "0004_report_rule", "0005_enrolment")
 """Every revision in `migrations/versions`, oldest first; here too so that Alembic need not be imported to compare."""
 
 HEAD = VERSIONS[-1]
@@ -246,3 +248,20 @@ report_rule = Table(
     Column("body", _TEXT, nullable=False),
 )
 """The rules by which reports are asked for."""
+
+admission = Table(
+    "admission",
+    metadata,
+    Column("key", _TEXT, primary_key=True),
+    Column("body", _TEXT, nullable=False),
+)
+"""Who may register."""
+
+knock = Table(
+    "knock",
+    metadata,
+    Column("key", _TEXT, primary_key=True),
+    Column("first_at", BigInteger, nullable=False),
+    Column("body", _TEXT, nullable=False),
+)
+"""Who wanted to register and may not yet."""

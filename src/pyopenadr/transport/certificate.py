@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -19,9 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pyopenadr.errors import ConfigError
 
 __all__ = [
+    "Described",
     "FilePath",
     "certificate_der",
     "common_name",
+    "described",
     "extension",
     "fingerprint",
     "is_authority",
@@ -50,6 +54,28 @@ _LIST = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOT
 def fingerprint(der: bytes) -> str:
     """The fingerprint by which OpenADR knows a certificate (DER): the end of its SHA-256 digest, 29 characters."""
     return hashlib.sha256(der).digest()[-_FINGERPRINT_BYTES:].hex(":").upper()
+
+
+class Described(NamedTuple):
+    """A certificate as those see it who let its holder in."""
+
+    fingerprint: str
+    common_name: str | None
+    not_after: datetime
+
+
+@lru_cache(maxsize=4096)
+def described(der: bytes) -> Described:
+    """Fingerprint, common name and end of a certificate (DER).
+
+    Raises:
+        ConfigError: this is no certificate.
+    """
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        return Described(fingerprint(der), common_name(certificate.subject), certificate.not_valid_after_utc)
+    except (ValueError, x509.InvalidVersion) as error:
+        raise ConfigError(f"no X.509 certificate in DER form: {error}") from error
 
 
 def legacy_fingerprint(der: bytes) -> str:

@@ -52,8 +52,8 @@ class HttpServer:
 
     With `tls` it serves https, and the application finds the certificate that the client has shown in
     `scope["extensions"]["tls"]`: a mapping of `certificate` (DER), `fingerprint` (OpenADR's), `subject`
-    (`CN=ven-1,O=…`) and `not_after` (datetime; the TLS layer looks at it only when a connection opens, so the
-    application has to see to long ones). Nothing is there where the client showed none.
+    (`CN=ven-1,O=…`), `common_name` and `not_after` (datetime; the TLS layer looks at it only when a connection opens,
+    so the application has to see to long ones). Nothing is there where the client showed none.
 
     `listener` is a socket from `bind` in the place of host and port; several processes may serve on the same one.
 
@@ -267,8 +267,13 @@ def _shown(connection: ssl.SSLObject) -> dict[object, object] | None:
         "certificate": der,
         "fingerprint": fingerprint(der),
         "subject": _subject(fields["subject"]),
+        "common_name": _common_name(fields["subject"]),
         "not_after": datetime.fromtimestamp(ssl.cert_time_to_seconds(str(fields["notAfter"])), UTC),
     }
+
+
+def _common_name(name: Any) -> str | None:
+    return next((str(value) for part in name for kind, value in part if kind == "commonName"), None)
 
 
 def _subject(name: Any) -> str:

@@ -28,6 +28,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _BODY_TIMEOUT_S: Final = 30.0
+_PEER: Final = "pyopenadr.peer"
 _ZERO: Final = re.compile(rb"q=0(\.0*)?").fullmatch
 _XML: Final = (b"content-type", b"application/xml")
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
@@ -40,8 +41,9 @@ class App:
 
     `start` and `stop` are called at the host's start and end. `wake` is called at each request: it starts what has
     not been started, where the application is mounted without these events, and says whether it works. `now` is asked
-    whether certificates are still valid, on connections that have been open for long (2.0b rule 516). A message may
-    have `max_body` bytes and take `body_timeout_s` seconds to arrive.
+    whether certificates are still valid, on connections that have been open for long (2.0b rule 516). `met` is told who
+    has shown a certificate, once per connection. A message may have `max_body` bytes and take `body_timeout_s` seconds
+    to arrive.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class App:
         wake: Callable[[], Awaitable[bool]],
         stop: Callable[[], Awaitable[None]],
         now: Callable[[], datetime],
+        met: Callable[[Peer], None] = lambda peer: None,
         max_body: int = DEFAULT_LIMITS.max_bytes,
         body_timeout_s: float = _BODY_TIMEOUT_S,
     ) -> None:
@@ -60,6 +63,7 @@ class App:
         self._wake = wake
         self._stop = stop
         self._now = now
+        self._met = met
         self._max_body = max_body
         self._body_timeout_s = body_timeout_s
 
@@ -129,12 +133,27 @@ class App:
             raise _Refused(408, f"the message did not arrive within {self._body_timeout_s:g} seconds") from None
         if not await self._wake():
             raise _Refused(503, "this VTN has been stopped")
-        client = scope.get("client")
-        tls = (scope.get("extensions") or {}).get("tls", {})
-        if "not_after" in tls and tls["not_after"] < self._now():
+        peer = self._peer(scope)
+        if peer.not_after is not None and peer.not_after < self._now():
             raise _Refused(403, "the certificate of this connection has expired: connect with a new one")
-        peer = Peer(address=f"{client[0]}:{client[1]}" if client else "", fingerprint=tls.get("fingerprint"))
         return await self._door.handle(path, body, peer)
+
+    def _peer(self, scope: Scope) -> Peer:
+        """Who is at the other end; with TLS the same for all requests of a connection."""
+        tls = (scope.get("extensions") or {}).get("tls", {})
+        known: Peer | None = tls.get(_PEER)
+        if known is None:
+            client = scope.get("client")
+            known = Peer(
+                address=f"{client[0]}:{client[1]}" if client else "",
+                fingerprint=tls.get("fingerprint"),
+                common_name=tls.get("common_name"),
+                not_after=tls.get("not_after"),
+            )
+            if tls:
+                tls[_PEER] = known
+                self._met(known)
+        return known
 
     async def _body(self, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
         """The request's body."""

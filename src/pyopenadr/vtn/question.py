@@ -51,6 +51,8 @@ QUESTIONS: Mapping[str, str] = MappingProxyType(
         "these VENs have not. They are sent it again all the same. Called once for each version of an event.",
         "on_ven_online": "(ven_id) A VEN is heard of for the first time, or again.",
         "on_ven_offline": "(ven_id) A VEN has missed too many polls.",
+        "on_certificate_expiring": "(ven_id, not_after) The certificate that a VEN connects with expires in less than "
+        "30 days, at the time `not_after`. Said once per certificate and day.",
     }
 )
 """Every question with its argument, what it means, and what may be returned."""

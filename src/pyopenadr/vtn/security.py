@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from pyopenadr.errors import ConfigError
 from pyopenadr.transport.tls import FilePath, ServerTls
+from pyopenadr.vtn.enrolment import EnrolmentMode
 from pyopenadr.vtn.service import Service
 
 if TYPE_CHECKING:  # these load `cryptography`, which a VTN without signatures does not need
     from pyopenadr.v2.signature import SigningKey
     from pyopenadr.vtn.doors.signature import Signatures
 
-__all__ = ["SignatureMode", "check_signature_mode", "signatures_of"]
+__all__ = ["SignatureMode", "check_signature_mode", "enrolment_of", "signatures_of"]
 
 SignatureMode = Literal["off", "accept", "require"]
 """`off`: signatures are not looked at. `accept`: those that are there must be valid. `require`: every message needs
@@ -27,6 +28,19 @@ def check_signature_mode(mode: str | None, *, has_key: bool) -> None:
         raise ConfigError(f"signature may be {', '.join(get_args(SignatureMode))}, not {mode!r}")
     if mode in ("accept", "require") and not has_key:
         raise ConfigError(f"signature is {mode!r}, so replies have to be signed: give signing_key=SigningKey(…)")
+
+
+def enrolment_of(mode: EnrolmentMode | None, *, is_lab: bool) -> EnrolmentMode:
+    """Who may register: what the operator says, else everybody in a laboratory and nobody unasked elsewhere.
+
+    Raises:
+        ConfigError: there is no such mode.
+    """
+    if mode is None:
+        return "open" if is_lab else "knocking"
+    if mode not in get_args(EnrolmentMode):
+        raise ConfigError(f"enrolment may be {', '.join(get_args(EnrolmentMode))}, not {mode!r}")
+    return mode
 
 
 def signatures_of(

@@ -31,11 +31,14 @@ from pyopenadr.vtn.doors.conversation import Conversation
 from pyopenadr.vtn.doors.talk import Peer
 from pyopenadr.vtn.doors.v2_http import V2Door
 from pyopenadr.vtn.draft import make_request, new_id
+from pyopenadr.vtn.enrolment import Enrolment, EnrolmentMode
+from pyopenadr.vtn.expiry import Expiry
+from pyopenadr.vtn.gate import Gate
 from pyopenadr.vtn.handler import Caller
 from pyopenadr.vtn.provider import Provider
 from pyopenadr.vtn.push import DEFAULT_PUSH, Push, Pusher
 from pyopenadr.vtn.question import QUESTIONS, Backend, Question
-from pyopenadr.vtn.security import SignatureMode, check_signature_mode, signatures_of
+from pyopenadr.vtn.security import SignatureMode, enrolment_of, signatures_of
 from pyopenadr.vtn.service import Service
 from pyopenadr.vtn.watch import Watch, keep_on
 
@@ -57,10 +60,11 @@ DEFAULT_LENIENCY: tuple[str, ...] = (
 """The deviations that a VTN accepts unless told otherwise: those that leave no doubt about what is meant."""
 
 
-class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
+class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
     """A VTN. It does what the protocol asks; you connect the data.
 
     Without anything configured it serves on loopback, keeps its data in memory and accepts every VEN: a laboratory.
+    With certificates, a VEN that is not known waits until `accept` lets it in.
     `database="sqlite:///vtn.db"` keeps the data.
 
     Args:
@@ -87,6 +91,8 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
         answer_within: how long VENs have to answer an event until `on_event_unanswered` is called; None for ever.
         tls: serve HTTPS, and ask every VEN for a certificate; a VEN is bound to the one that it registers with.
         insecure: serve plain HTTP on an address that others can reach; without it only loopback is allowed.
+        enrolment: who may register: "open" is everybody, "allow-list" those that `allow` has named, "knocking" these
+            and whoever `accept` has let in. Default: open on loopback without TLS, else knocking.
         signature: what to do about XML signatures: "off" does not look at them, "accept" verifies those that are
             there, "require" wants one in every message. `set_signature` says otherwise for a single VEN.
         signing_key: what the replies to signed messages are signed with, a `pyopenadr.v2.signature.SigningKey`.
@@ -117,6 +123,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
     on_event_unanswered = Question()
     on_ven_online = Question()
     on_ven_offline = Question()
+    on_certificate_expiring = Question()
 
     def __init__(
         self,
@@ -141,6 +148,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
         fill_gaps_every: timedelta | None = None,
         tls: ServerTls | None = None,
         insecure: bool = False,
+        enrolment: EnrolmentMode | None = None,
         signature: SignatureMode = "off",
         signing_key: SigningKey | None = None,
         signature_window: timedelta = timedelta(seconds=60),
@@ -166,7 +174,9 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
                 "--key and --ca), or say that you mean it (insecure=True, or --insecure)"
             )
         if tls is None and insecure and not _is_loopback(host):
-            log.warning("INSECURE: VTN %s serves plain HTTP on %s; whoever reaches it is accepted", vtn_id, host)
+            log.warning(
+                "INSECURE: VTN %s serves plain HTTP on %s; whoever reaches it may speak for any VEN", vtn_id, host
+            )
         self.vtn_id = vtn_id
         self.backend = Backend()
         self.clock: Clock = clock if clock is not None else SystemClock()
@@ -181,7 +191,10 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
         )
         self._provider = Provider(self._service, self._caller, self.clock)
         self._watch = Watch(self._service, self.backend, self._caller, self.clock, misses)
-        conversation = Conversation(vtn_id, self._service, self._provider, self.backend, self._caller)
+        is_lab = tls is None and _is_loopback(host)
+        self._enrolment = Enrolment(self._service, enrolment_of(enrolment, is_lab=is_lab))
+        self._expiry = Expiry(self._service, self.backend, self._caller)
+        conversation = Conversation(vtn_id, self._service, self._provider, self.backend, self._caller, self._enrolment)
         self._signatures = signatures_of(
             self._service, tls, signing_key, signature, signature_window, tuple(signature_forms)
         )
@@ -202,6 +215,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
         )
         if pusher is not None:
             conversation.allow_push(pusher.check)
+        self._can_sign = signing_key is not None
         self._door = V2Door(
             conversation, heard=self._heard, limits=limits, leniency=leniency, signatures=self._signatures
         )
@@ -211,6 +225,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
             wake=self._wake,
             stop=self.stop,
             now=self.clock.now,
+            met=self._expiry.met,
             max_body=limits.max_bytes,
         )
         self._http = HttpServer(self.app, host, port, tls=tls, listener=listener)
@@ -272,9 +287,8 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
             pause_s = self._upkeep["fill_gaps_every"].total_seconds()
             self._spawn(keep_on(self._fill_recent_gaps, self.clock, pause_s, "filling gaps in readings"))
         self._spawn(keep_on(self._provider.deliver_due, self.clock, 1.0, "delivering reports of the VTN"))
-        if self._signatures is not None:
-            pause_s = self._signatures.window_s
-            self._spawn(keep_on(self._signatures.forget, self.clock, pause_s, "forgetting nonces that are too old"))
+        self._spawn(keep_on(self._expiry.look, self.clock, 60.0, "looking for certificates that expire"))
+        self._spawn(keep_on(self._service.forget_claims, self.clock, 60.0, "forgetting nonces that are too old"))
 
     async def stop(self) -> None:
         """End everything in order; what is in flight is finished. Safe to repeat."""
@@ -399,17 +413,6 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk):
         """Ask a VEN to register again with its IDs."""
         await self._started_with(ven_id)
         await self._service.request_reregistration(ven_id)
-
-    async def set_signature(self, ven_id: str, mode: SignatureMode | None) -> None:
-        """Say what is done about the XML signatures of one VEN; None is what `signature` says for all.
-
-        Raises:
-            ConfigError: there is no such mode, or no `signing_key`.
-            LocalProtocolError: there is no such VEN.
-        """
-        check_signature_mode(mode, has_key=self._signatures is not None)
-        await self.start()
-        await self._service.amend(ven_id, signature=mode)
 
     async def _started_with(self, ven_id: str) -> None:
         await self.start()

@@ -7,8 +7,8 @@ from datetime import timedelta
 from functools import cache
 from typing import TypeVar
 
-from pyopenadr.cli.authority import Authority, Family, Issued
-from pyopenadr.transport.certificate import certificate_der, fingerprint
+from pyopenadr.cli.authority import Authority, Issued
+from pyopenadr.transport.certificate import certificate_der, described, fingerprint
 from pyopenadr.v2 import Payload, decode, encode, wire
 from pyopenadr.v2.profile import ProfileName
 from pyopenadr.v2.signature import SigningKey, Trust, sign, verify
@@ -21,24 +21,24 @@ YEAR = timedelta(days=365)
 
 
 @cache
-def authority(family: Family) -> Authority:
-    return Authority(family, start=NOW - YEAR, end=NOW + YEAR)
+def authority() -> Authority:
+    return Authority("EC", start=NOW - YEAR, end=NOW + YEAR)
 
 
 @cache
-def issued(name: str, family: Family = "EC") -> Issued:
+def issued(name: str) -> Issued:
     """A certificate with its key, the same one for the same name."""
-    return authority(family).issue(name)
+    return authority().issue(name)
 
 
 @cache
-def key_of(name: str, family: Family = "EC") -> SigningKey:
-    made = issued(name, family)
+def key_of(name: str) -> SigningKey:
+    made = issued(name)
     return SigningKey.from_pem(made.certificate_pem, made.key_pem)
 
 
-def print_of(name: str, family: Family = "EC") -> str:
-    return fingerprint(certificate_der(issued(name, family).certificate))
+def print_of(name: str) -> str:
+    return fingerprint(certificate_der(issued(name).certificate))
 
 
 class SecureVen(Ven):
@@ -48,7 +48,10 @@ class SecureVen(Ven):
         self, vtn: OpenADRServer, *, shows: str | None = None, signs: str | None = None, ven_id: str = ""
     ) -> None:
         super().__init__(vtn, ven_id)
-        self.peer = Peer(address="192.0.2.1:5", fingerprint=print_of(shows) if shows is not None else None)
+        self.peer = Peer(address="192.0.2.1:5")
+        if shows is not None:
+            shown = described(certificate_der(issued(shows).certificate))
+            self.peer = Peer("192.0.2.1:5", shown.fingerprint, shown.common_name, shown.not_after)
         self.signs = signs
         self.seen: list[bytes] = []
 

@@ -15,7 +15,7 @@ from pyopenadr.store import MemoryStore
 from pyopenadr.v2 import decode, encode, wire
 from pyopenadr.vtn.app import App
 from pyopenadr.vtn.server import OpenADRServer
-from tests.unit.vtn.sample import Broken, Ven, event, running, server
+from tests.unit.vtn.sample import Broken, Ven, answer_to, event, running, server
 
 POLL = "/OpenADR2/Simple/2.0b/OadrPoll"
 BODY = encode(wire.OadrPoll(ven_id="nobody"))
@@ -347,13 +347,14 @@ async def test_a_ven_is_known_by_its_certificate_and_by_no_other() -> None:
         assert (await post("EiRegisterParty", create(), "AA"))["ven_id"] == one["ven_id"]
         query = await post("EiRegisterParty", wire.OadrQueryRegistration(request_id="q"), "AA")
         assert query["ven_id"] == one["ven_id"]
-        ven = Ven(vtn, one["ven_id"])
-        await ven.take_offer()
-        assert await ven.is_idle()
-        for fingerprint, code in (("AA", "200"), ("BB", "463"), (None, "200")):
-            reply = await post("OadrPoll", wire.OadrPoll(ven_id=ven.ven_id), fingerprint)
+        poll = wire.OadrPoll(ven_id=one["ven_id"])
+        offer = await post("OadrPoll", poll, "AA")
+        answer = wire.OadrRegisteredReport(response=answer_to(offer["request_id"]), ven_id=one["ven_id"])
+        await post("EiReport", answer, "AA")
+        for fingerprint, code in (("AA", "200"), ("BB", "463"), (None, "463"), ("AA", "200")):
+            reply = await post("OadrPoll", poll, fingerprint)
             assert reply["response"].response_code == code
-        stolen = await post("EiRegisterParty", create(ven_id=ven.ven_id), "BB")
+        stolen = await post("EiRegisterParty", create(ven_id=one["ven_id"]), "BB")
         assert stolen["response"].response_code == "463"
 
 

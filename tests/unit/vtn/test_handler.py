@@ -75,7 +75,8 @@ async def test_every_question_is_asked_with_its_argument() -> None:
         await vtn.clock.advance(6)  # type: ignore[attr-defined]  # it is a FakeClock
         await asyncio.sleep(0.05)
         assert offer.reports == ()
-    assert {name for name, _ in calls} == set(QUESTIONS) - {"on_event_unanswered"}  # see test_dispatch
+    # These have tests of their own, in test_dispatch and test_enrolment.
+    assert {name for name, _ in calls} == set(QUESTIONS) - {"on_event_unanswered", "on_certificate_expiring"}
     takes_ven_id = ("on_poll", "on_request_event", "on_request_report", "on_ven_online", "on_ven_offline")
     for name, argument in calls:
         assert argument == (ven.ven_id if name in takes_ven_id else f"oadr{_camel(name)}")

@@ -118,7 +118,7 @@ async def test_require_of_one_ven_can_not_be_got_round_by_its_name_or_registrati
 
 
 def issued_authority() -> bytes:
-    return authority("EC").own.certificate_pem
+    return authority().own.certificate_pem
 
 
 @pytest.mark.parametrize("shows", ["ven-1", None])
@@ -138,7 +138,7 @@ async def test_a_signature_alone_proves_who_it_is_where_the_connection_does_not(
     (tmp_path / "vtn.pem").write_bytes(made.certificate_pem)
     (tmp_path / "vtn.key").write_bytes(made.key_pem)
     tls = ServerTls(certificates=[(tmp_path / "vtn.pem", tmp_path / "vtn.key")], ca_file=tmp_path / "ca.pem")
-    vtn = OpenADRServer("vtn", tls=tls, clock=FakeClock(NOW), **settings(signature="require"))
+    vtn = OpenADRServer("vtn", tls=tls, clock=FakeClock(NOW), **settings(signature="require", enrolment="open"))
     ven = SecureVen(vtn, signs="ven-1")
     await ven.register()
     assert [each.fingerprint for each in vtn.vens] == [print_of("ven-1")]

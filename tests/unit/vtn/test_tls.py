@@ -22,7 +22,9 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 
 
 def server(pki: Pki, **settings: Any) -> OpenADRServer:
-    return OpenADRServer("vtn", port=0, tls=ServerTls(certificates=pki.vtn, ca_file=pki.ca_file), **settings)
+    return OpenADRServer(
+        "vtn", port=0, tls=ServerTls(certificates=pki.vtn, ca_file=pki.ca_file), **({"enrolment": "open"} | settings)
+    )
 
 
 def client(pki: Pki, vtn: OpenADRServer, name: str, **settings: Any) -> OpenADRClient:

@@ -27,10 +27,11 @@ from pyopenadr.vtn.doors.event import EventTalk
 from pyopenadr.vtn.doors.registration import RegistrationTalk
 from pyopenadr.vtn.doors.report import ReportTalk, lift_report
 from pyopenadr.vtn.doors.talk import UNSET, Answer, Peer, Talk
+from pyopenadr.vtn.enrolment import Enrolment
 from pyopenadr.vtn.handler import Caller
 from pyopenadr.vtn.provider import Provider
 from pyopenadr.vtn.question import Backend
-from pyopenadr.vtn.service import Service
+from pyopenadr.vtn.service import Application, Service
 
 __all__ = ["SERVICES", "Conversation", "Parcel"]
 
@@ -71,9 +72,18 @@ class Parcel(msgspec.Struct, frozen=True):
 class Conversation(Talk):
     """Answers the messages of VENs for one VTN."""
 
-    def __init__(self, vtn_id: str, service: Service, provider: Provider, backend: Backend, caller: Caller) -> None:
+    def __init__(
+        self,
+        vtn_id: str,
+        service: Service,
+        provider: Provider,
+        backend: Backend,
+        caller: Caller,
+        enrolment: Enrolment,
+    ) -> None:
         super().__init__(vtn_id, service, provider, backend, caller)
-        self._registration = RegistrationTalk(vtn_id, service, provider, backend, caller)
+        self._enrolment = enrolment
+        self._registration = RegistrationTalk(vtn_id, service, provider, backend, caller, enrolment)
         self._event = EventTalk(vtn_id, service, provider, backend, caller)
         self._report = ReportTalk(vtn_id, service, provider, backend, caller)
         self._answers: dict[type[wire.Message], Answer] = {
@@ -97,9 +107,9 @@ class Conversation(Talk):
             return self.fault_reply(message, error)
         try:
             await self.service.catch_up()
-            self._check_peer(message, peer)
             if peer.profile == "2.0a":
-                await self._admit_a(message)
+                await self._admit_a(message, peer)
+            await self._check_peer(message, peer)
             return await respond(message, peer)
         except StoreUnavailable:
             raise  # whoever carries the message has a better way to say "later" than an error in the reply
@@ -147,19 +157,20 @@ class Conversation(Talk):
         """Whether the VEN is registered."""
         return self.service.is_registered(ven_id)
 
-    def _check_peer(self, message: wire.Message, peer: Peer) -> None:
-        """Whether the certificate is that of the VEN that the message names."""
+    async def _check_peer(self, message: wire.Message, peer: Peer) -> None:
+        """See that the peer may speak for the VEN that the message names; who registers is looked at there."""
+        if isinstance(message, wire.OadrQueryRegistration | wire.OadrCreatePartyRegistration):
+            return
         ven_id = message.get("ven_id")
-        if ven_id is not None and not self._is_peer(ven_id, peer):
-            raise RemoteProtocolError(f"the certificate is not that of VEN {ven_id!r}", code="463")
-
-    def _is_peer(self, ven_id: str, peer: Peer) -> bool:
-        known = self.service.registration(ven_id) if peer.fingerprint is not None else None
-        return known is None or known.fingerprint in (None, peer.fingerprint)
+        if not ven_id and isinstance(message, wire.OadrCancelPartyRegistration):
+            known = self.service.concerned(Application(registration_id=message.registration_id))
+            ven_id = known.ven_id if known is not None else None
+        if ven_id:
+            await self._enrolment.introduce(ven_id, peer)
 
     def is_idle(self, ven_id: str, peer: Peer) -> bool:
         """Whether nothing waits for a VEN, known without asking the store or the user."""
-        return not self.backend.answers_polls and self._is_peer(ven_id, peer) and self.service.is_idle(ven_id)
+        return not self.backend.answers_polls and self._enrolment.is_of(ven_id, peer) and self.service.is_idle(ven_id)
 
     async def answer_a(self, message: wire.Message, peer: Peer) -> wire.Message | None:
         """The reply to a message of a 2.0a VEN, in 2.0a (v20a.md §4, §5)."""
@@ -173,12 +184,16 @@ class Conversation(Talk):
             return msgspec.structs.replace(reply, ven_id=None)
         return reply
 
-    async def _admit_a(self, message: wire.Message) -> None:
-        """2.0a has no registration: in a laboratory a VEN is known by asking."""
+    async def _admit_a(self, message: wire.Message, peer: Peer) -> None:
+        """2.0a has no registration: a VEN is known by asking, where it may come in."""
         if not isinstance(message, wire.OadrRequestEvent) or not message.ven_id:
             return
         if not self.service.is_registered(message.ven_id):
-            await self.service.admit(message.ven_id, None, "2.0a")
+            application = Application(ven_id=message.ven_id, profile="2.0a", fingerprint=peer.fingerprint)
+            admission = await self._enrolment.enrol(application, peer)
+            registration = await self.service.admit(message.ven_id, None, "2.0a", fingerprint=peer.fingerprint)
+            if admission is not None:
+                await self._enrolment.note(admission, registration)
 
     async def _poll(self, message: wire.OadrPoll, peer: Peer) -> wire.Message:
         parcel = await self._next(self.ven(message.ven_id), "")

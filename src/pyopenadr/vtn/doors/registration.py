@@ -13,7 +13,11 @@ from pyopenadr.v2 import faults, wire
 from pyopenadr.v2.profile import ProfileName
 from pyopenadr.vtn.delivery import CancelRegistration
 from pyopenadr.vtn.doors.talk import UNSET, Answer, Peer, Talk
-from pyopenadr.vtn.service import Application
+from pyopenadr.vtn.enrolment import Enrolment
+from pyopenadr.vtn.handler import Caller
+from pyopenadr.vtn.provider import Provider
+from pyopenadr.vtn.question import Backend
+from pyopenadr.vtn.service import Application, Service
 
 __all__ = ["RegistrationTalk"]
 
@@ -27,6 +31,18 @@ class RegistrationTalk(Talk):
     """
 
     check_address: Callable[[str], str] | None = None
+
+    def __init__(
+        self,
+        vtn_id: str,
+        service: Service,
+        provider: Provider,
+        backend: Backend,
+        caller: Caller,
+        enrolment: Enrolment,
+    ) -> None:
+        super().__init__(vtn_id, service, provider, backend, caller)
+        self._enrolment = enrolment
 
     def answers(self) -> Mapping[type[wire.Message], Answer]:
         """What this part answers."""
@@ -57,9 +73,7 @@ class RegistrationTalk(Talk):
         answer = await self.ask("on_query_registration", message)
         if isinstance(answer, wire.Message):
             return answer
-        known = None
-        if peer.fingerprint is not None:
-            known = self.service.find(Application(fingerprint=peer.fingerprint))
+        known = self.service.bound(peer.fingerprint) if peer.fingerprint is not None else None
         registered = known if known is not None and known.registration_id is not None else None
         return self.reply(faults.response(message.request_id), registered)
 
@@ -80,10 +94,14 @@ class RegistrationTalk(Talk):
             xml_signature=message.xml_signature,
             fingerprint=peer.fingerprint,
         )
-        self.service.find(application)  # wrong IDs are refused before the user's code hears of it
+        admission = await self._enrolment.enrol(application, peer)  # before the user's code hears of it
         answer = await self.ask("on_create_party_registration", message)
         ven_id, registration_id = _chosen_ids(answer)
+        if ven_id is None and admission is not None:
+            ven_id = admission.ven_id
         registration, fresh = await self.service.register(application, ven_id=ven_id, registration_id=registration_id)
+        if admission is not None:
+            await self._enrolment.note(admission, registration)
         if fresh:
             self.provider.drop(registration.ven_id)
             log.info("VEN %s registers as %r", registration.ven_id, registration.ven_name or "")
@@ -116,8 +134,8 @@ class RegistrationTalk(Talk):
     async def _cancel(self, message: wire.OadrCancelPartyRegistration, peer: Peer) -> wire.Message:
         ven_id = message.ven_id
         if not ven_id:
-            found = [r for r in self.service.registrations if r.registration_id == message.registration_id]
-            ven_id = found[0].ven_id if found else ""
+            found = self.service.concerned(Application(registration_id=message.registration_id))
+            ven_id = found.ven_id if found is not None else ""
         reply: wire.Message = wire.OadrCanceledPartyRegistration(
             response=faults.response(message.request_id), registration_id=message.registration_id, ven_id=ven_id
         )

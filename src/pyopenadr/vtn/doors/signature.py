@@ -14,6 +14,7 @@ import msgspec
 from pyopenadr.errors import ConfigError, SignatureInvalid, StoreError
 from pyopenadr.model import Registration
 from pyopenadr.store.port import Claim
+from pyopenadr.transport.certificate import described
 from pyopenadr.v2 import Limits, wire
 from pyopenadr.v2.signature import (
     DEFAULT_WINDOW,
@@ -105,21 +106,20 @@ class Signatures:
             raise SignatureInvalid(
                 "this message was received before: sign each message anew, also when it is sent again", rule="514"
             )
-        shown = peer.fingerprint if peer.fingerprint is not None else verified.fingerprint
-        return msgspec.structs.replace(peer, fingerprint=shown, signed=True)
+        if peer.fingerprint is not None or verified.certificate is None:
+            return msgspec.structs.replace(peer, signed=True)
+        shown = described(verified.certificate)
+        return msgspec.structs.replace(
+            peer,
+            fingerprint=shown.fingerprint,
+            common_name=shown.common_name,
+            not_after=shown.not_after,
+            signed=True,
+        )
 
     def seal(self, reply: wire.Message) -> bytes:
         """The reply as a signed document."""
         return sign(reply, self._key, now=self._service.clock.now(), nonce=secrets.token_hex(16))
-
-    async def forget(self) -> None:
-        """Forget the nonces that are too old to be sent again."""
-        await self._service.store.forget_claims(self._service.clock.now())
-
-    @property
-    def window_s(self) -> float:
-        """How long a nonce is remembered, in seconds."""
-        return self._window.total_seconds()
 
     def _sender(self, message: wire.Message, peer: Peer) -> Registration | None:
         """The VEN that a message claims to be from."""

@@ -6,14 +6,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import msgspec
-
 from pyopenadr.errors import RemoteProtocolError
 from pyopenadr.store.port import Outgoing
 from pyopenadr.v2 import faults, wire
-from pyopenadr.v2.profile import ProfileName
 from pyopenadr.vtn.delivery import Item, Ven
 from pyopenadr.vtn.handler import Caller
+from pyopenadr.vtn.identity import Peer
 from pyopenadr.vtn.provider import Provider
 from pyopenadr.vtn.question import Backend
 from pyopenadr.vtn.service import Service
@@ -21,18 +19,6 @@ from pyopenadr.vtn.service import Service
 __all__ = ["UNSET", "Answer", "Peer", "Talk"]
 
 log = logging.getLogger("pyopenadr.vtn")
-
-
-class Peer(msgspec.Struct, frozen=True):
-    """Who is at the other end: its address, the fingerprint of its certificate where it showed one, its profile.
-
-    `signed` says that the message is signed, and the signature has been verified.
-    """
-
-    address: str = ""
-    fingerprint: str | None = None
-    profile: ProfileName = "2.0b"
-    signed: bool = False
 
 
 Answer = Callable[[Any, Peer], Awaitable[wire.Message | None]]

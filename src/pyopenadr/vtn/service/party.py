@@ -114,6 +114,10 @@ class PartyService(Replica):
         elif change.topic in (Topic.SENT, Topic.TOLD):
             ven.mailbox.heed(change)
 
+    async def forget_claims(self) -> None:
+        """Forget what could only happen once, and now can't any more, as a message that is too old."""
+        await self.store.forget_claims(self.clock.now())
+
     # --- who is who -------------------------------------------------------------------------------------------------
 
     @property
@@ -191,13 +195,37 @@ class PartyService(Replica):
 
         Raises:
             RemoteProtocolError: 452, its IDs are wrong or do not belong together (2.0b rule 400); 463, it shows the
-                certificate of somebody else.
+                certificate of somebody else, or none where it has one, or comes under a new name without its IDs.
         """
         found = self._find(application)
-        theirs, ours = application.fingerprint, found.fingerprint if found is not None else None
-        if theirs is not None and ours is not None and theirs != ours:
-            raise RemoteProtocolError("the certificate is not that of this VEN", code="463")
+        shown = application.fingerprint
+        owner = self.bound(shown) if shown is not None else None
+        if owner is not None and found is None:
+            raise RemoteProtocolError(
+                f"there is no VEN {application.ven_id!r}: with this certificate you are VEN {owner.ven_id!r}",
+                code="452",
+            )
+        if found is None:
+            return None
+        if owner is not None and owner.ven_id != found.ven_id:
+            raise RemoteProtocolError("the certificate is that of another VEN", code="463")
+        if found.fingerprints and shown not in found.fingerprints:
+            text = "has a certificate: connect with it" if shown is None else "has another certificate than this one"
+            raise RemoteProtocolError(f"VEN {found.ven_name or found.ven_id!r} {text}", code="463")
+        self._check_name(found, application)
         return found
+
+    @staticmethod
+    def _check_name(found: Registration, application: Application) -> None:
+        """A second name may not take over a registered VEN by its certificate alone."""
+        is_by_print = application.registration_id is None and application.ven_id is None and found.fingerprints
+        is_renamed = None not in (application.ven_name, found.ven_name) and application.ven_name != found.ven_name
+        if is_by_print and is_renamed and found.registration_id is not None:
+            raise RemoteProtocolError(
+                f"the certificate is that of VEN {found.ven_name!r}: {application.ven_name!r} needs one of its own, "
+                "or, if it is the same VEN by another name, must quote its venID",
+                code="463",
+            )
 
     def _find(self, application: Application) -> Registration | None:
         ven_id, registration_id = application.ven_id, application.registration_id
@@ -260,12 +288,24 @@ class PartyService(Replica):
                 registered_at=now if fresh or base is None else base.registered_at,
                 last_seen=now if heard else (base.last_seen if base is not None else None),
                 online=base.online if base is not None else False,
-                fingerprint=application.fingerprint or (base.fingerprint if base is not None else None),
+                fingerprint=self._print_for(chosen, application.fingerprint, base),
                 signature=base.signature if base is not None else None,
                 second_fingerprint=base.second_fingerprint if base is not None else None,
             )
             await self._keep(registration, fresh=fresh)
             return registration, fresh
+
+    def _print_for(self, ven_id: str, shown: str | None, base: Registration | None) -> str | None:
+        """The (first) certificate of a VEN that registers under an ID, which somebody else may have chosen for it."""
+        owner = self.bound(shown) if shown is not None else None
+        if owner is not None and owner.ven_id != ven_id:
+            raise RemoteProtocolError(
+                f"the certificate of VEN {owner.ven_id!r} can't be that of {ven_id!r} too", code="463"
+            )
+        ours = base.fingerprints if base is not None else ()
+        if shown is not None and ours and shown not in ours:
+            raise RemoteProtocolError(f"VEN {ven_id!r} has another certificate", code="463")
+        return ours[0] if ours else shown
 
     async def _keep(self, registration: Registration, *, fresh: bool) -> None:
         ven = self._vens.get(registration.ven_id) or Ven(registration)
@@ -298,15 +338,58 @@ class PartyService(Replica):
             LocalProtocolError: 452, there is no such VEN.
         """
         async with self.alone(self._registering, "registering"):
-            ven = self._vens.get(ven_id)
-            if ven is None:
-                raise LocalProtocolError(f"there is no VEN {ven_id!r}", code="452")
-            amended = msgspec.structs.replace(ven.registration, **changes)
-            async with ven.lock:
-                await self.store.save_registration(amended)
-                self._directory.note(amended, ven.registration)
-                ven.registration = amended
+            return await self._amend(self._operated(ven_id), changes)
+
+    def _operated(self, ven_id: str) -> Ven:
+        ven = self._vens.get(ven_id)
+        if ven is None:
+            raise LocalProtocolError(f"there is no VEN {ven_id!r}", code="452")
+        return ven
+
+    async def _amend(self, ven: Ven, changes: dict[str, Any]) -> Registration:
+        amended = msgspec.structs.replace(ven.registration, **changes)
+        async with ven.lock:
+            await self.store.save_registration(amended)
+            self._directory.note(amended, ven.registration)
+            ven.registration = amended
         return amended
+
+    async def bind(self, ven_id: str, fingerprint: str, *, in_place_of_oldest: bool = False) -> Registration:
+        """Bind a certificate to a VEN, besides the one it has. Safe to repeat.
+
+        `in_place_of_oldest` takes the older one away where there are two already.
+
+        Raises:
+            LocalProtocolError: there is no such VEN, it has two certificates, or it is another VEN's.
+        """
+        async with self.alone(self._registering, "registering"):
+            ven, owner = self._operated(ven_id), self.bound(fingerprint)
+            if owner is not None and owner.ven_id != ven_id:
+                raise LocalProtocolError(
+                    f"the certificate {fingerprint} is that of VEN {owner.ven_id!r}: take it away from there first",
+                    code="463",
+                )
+            known = ven.registration.fingerprints
+            if fingerprint in known:
+                return ven.registration
+            if len(known) > 1 and not in_place_of_oldest:
+                raise LocalProtocolError(
+                    f"VEN {ven_id!r} has two certificates already, {' and '.join(known)}: remove one first", code="463"
+                )
+            return await self._amend(ven, _prints((*known, fingerprint)[-2:]))
+
+    async def unbind(self, ven_id: str, fingerprint: str) -> Registration:
+        """Take a certificate away from a VEN. It may not speak with it any more.
+
+        Raises:
+            LocalProtocolError: there is no such VEN, or that is not its certificate.
+        """
+        async with self.alone(self._registering, "registering"):
+            ven = self._operated(ven_id)
+            known = ven.registration.fingerprints
+            if fingerprint not in known:
+                raise LocalProtocolError(f"{fingerprint} is no certificate of VEN {ven_id!r}", code="463")
+            return await self._amend(ven, _prints(tuple(each for each in known if each != fingerprint)))
 
     async def admit(
         self,
@@ -323,7 +406,10 @@ class PartyService(Replica):
         """
         known = self.registration(ven_id)
         if known is None or known.registration_id is None or known.profile != profile:
-            application = Application(ven_id=ven_id, ven_name=ven_name, profile=profile, push_address=push_address)
+            theirs = fingerprint or (known.fingerprint if known is not None else None)
+            application = Application(
+                ven_id=ven_id, ven_name=ven_name, profile=profile, push_address=push_address, fingerprint=theirs
+            )
             known = (await self.register(application, heard=False))[0]
         told = {"ven_name": ven_name, "push_address": push_address, "fingerprint": fingerprint}
         async with self.alone(self._registering, "registering"):
@@ -443,3 +529,9 @@ def _key(ven_id: str) -> str:
 
 def _ignore(_: object) -> None:
     """For those who want to hear nothing."""
+
+
+def _prints(fingerprints: tuple[str, ...]) -> dict[str, str | None]:
+    """One or two fingerprints as the fields of a registration."""
+    first, second, *_ = (*fingerprints, None, None)
+    return {"fingerprint": first, "second_fingerprint": second}

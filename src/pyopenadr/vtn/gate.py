@@ -1,0 +1,150 @@
+"""The part of the server that an operator needs to say who may come in."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from pyopenadr.model import Registration
+from pyopenadr.store.port import Admission, Knock
+from pyopenadr.transport.tls import FilePath
+from pyopenadr.vtn.enrolment import Enrolment, fingerprint_text, make_admission, read_admissions
+from pyopenadr.vtn.security import SignatureMode, check_signature_mode
+from pyopenadr.vtn.service import Service
+
+__all__ = ["Gate"]
+
+
+class Gate(ABC):
+    """What `OpenADRServer` offers about certificates, the inbox of those that knock, and the list of those allowed."""
+
+    _service: Service
+    _enrolment: Enrolment
+    _can_sign: bool
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Open the store and begin to work."""
+
+    # --- the inbox --------------------------------------------------------------------------------------------------
+
+    async def knocks(self, *, rejected: bool = False) -> list[Knock]:
+        """Who wanted to register and waits for you, those that came first first; or those that you have rejected."""
+        await self.start()
+        return [knock for knock in await self._service.store.list_knocks() if knock.rejected is rejected]
+
+    async def accept(self, knock: Knock | str, *, ven_id: str | None = None, ven_name: str | None = None) -> Admission:
+        """Let in who has knocked (the knock, or its key): it is registered when it tries again.
+
+        Its certificate is let in, and nothing else of what it says has to be so; without a certificate, its name is.
+        `ven_id` is the ID that it gets; that of a VEN that is known already lets the VEN change to this certificate.
+        `ven_name` is a name that it must come with.
+
+        Raises:
+            LocalProtocolError: nobody has knocked so.
+        """
+        await self.start()
+        return await self._enrolment.accept(_key(knock), ven_id, ven_name)
+
+    async def reject(self, knock: Knock | str) -> None:
+        """Keep somebody out who has knocked; `accept` may still let it in later.
+
+        Raises:
+            LocalProtocolError: nobody has knocked so.
+        """
+        await self.start()
+        await self._enrolment.reject(_key(knock))
+
+    async def forget_knock(self, knock: Knock | str) -> bool:
+        """Take a knock out of the inbox; if that VEN comes again, it knocks anew. Returns whether it was there."""
+        await self.start()
+        return await self._service.store.delete_knock(_key(knock))
+
+    # --- the list of those allowed --------------------------------------------------------------------------------
+
+    async def allow(
+        self,
+        *,
+        fingerprint: str | None = None,
+        common_name: str | None = None,
+        ven_name: str | None = None,
+        ven_id: str | None = None,
+    ) -> Admission:
+        """Put a VEN on the list of those that may register, without a knock. Safe to repeat.
+
+        All that is given must be so, and the strongest of it (in the order of the arguments) is what the VEN is known
+        by: a certificate's fingerprint; the common name in its certificate, also of a renewed one; its oadrVenName,
+        for the first certificate that comes with it. `ven_id` is the ID that it gets; alone, the one it must bring.
+
+        Raises:
+            ConfigError: nothing is given, or the fingerprint is none.
+        """
+        admission = make_admission(fingerprint=fingerprint, common_name=common_name, ven_name=ven_name, ven_id=ven_id)
+        await self.start()
+        await self._service.store.save_admissions([admission])
+        return admission
+
+    async def allow_file(self, path: FilePath) -> int:
+        """Put everybody of a CSV file on the list; its first line names the columns, which are those of `allow`.
+
+        Nobody is put there if a line is wrong. Returns how many there are in the file.
+
+        Raises:
+            ConfigError: the file can't be read, or a line is wrong.
+        """
+        admissions = read_admissions(Path(os.fspath(path)))
+        await self.start()
+        await self._service.store.save_admissions(admissions)
+        return len(admissions)
+
+    async def allowed(self) -> list[Admission]:
+        """The list of those that may register; `ven_id` says which VEN somebody has become."""
+        await self.start()
+        return await self._service.store.list_admissions()
+
+    async def disallow(self, admission: Admission) -> bool:
+        """Take somebody off the list. A VEN that has registered already stays; see `remove_fingerprint`."""
+        await self.start()
+        return await self._service.store.delete_admission(admission.key)
+
+    # --- certificates of VENs ---------------------------------------------------------------------------------------
+
+    async def add_fingerprint(self, ven_id: str, fingerprint: str) -> Registration:
+        """Bind a certificate to a VEN; a second one while it changes from one to the other. Safe to repeat.
+
+        Raises:
+            ConfigError: that is no fingerprint.
+            LocalProtocolError: there is no such VEN, it has two already, or the certificate is another VEN's.
+        """
+        shown = fingerprint_text(fingerprint)
+        await self.start()
+        return await self._service.bind(ven_id, shown)
+
+    async def remove_fingerprint(self, ven_id: str, fingerprint: str) -> Registration:
+        """Take a certificate away from a VEN: what comes with it is refused from now on.
+
+        A VEN without any left is bound to the next one that may come in for it.
+
+        Raises:
+            ConfigError: that is no fingerprint.
+            LocalProtocolError: there is no such VEN, or that is not its certificate.
+        """
+        shown = fingerprint_text(fingerprint)
+        await self.start()
+        return await self._service.unbind(ven_id, shown)
+
+    async def set_signature(self, ven_id: str, mode: SignatureMode | None) -> None:
+        """Say what is done about the XML signatures of one VEN; None is what `signature` says for all.
+
+        Raises:
+            ConfigError: there is no such mode, or no `signing_key`.
+            LocalProtocolError: there is no such VEN.
+        """
+        check_signature_mode(mode, has_key=self._can_sign)
+        await self.start()
+        await self._service.amend(ven_id, signature=mode)
+
+
+def _key(knock: Knock | str) -> str:
+    return knock if isinstance(knock, str) else knock.key
