@@ -18,6 +18,7 @@ from pyopenadr.cli.crew import Crew, inherited
 from pyopenadr.cli.tape import Tape
 from pyopenadr.errors import ConfigError, LocalProtocolError
 from pyopenadr.store import open_store
+from pyopenadr.transport.proxy import ProxyForm, TrustedProxy
 from pyopenadr.transport.server import bind
 from pyopenadr.transport.tls import ServerTls, TlsProfile
 from pyopenadr.v2.text import parse_date_time, parse_duration
@@ -62,6 +63,16 @@ def vtn(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Serve plain HTTP on an address that others can reach.")
     ] = False,
+    proxy: Annotated[
+        list[str] | None, typer.Option(help="An address or network of a proxy in front that does TLS; may be repeated.")
+    ] = None,
+    proxy_header: Annotated[str, typer.Option(help="The header with the VEN's certificate.")] = "Client-Cert",
+    proxy_form: Annotated[
+        str | None, typer.Option(help="How it stands there: rfc9440, pem, der, xfcc or fingerprint.")
+    ] = None,
+    proxy_verify_header: Annotated[
+        str | None, typer.Option(help="The header with the proxy's own verdict: SUCCESS or 0.")
+    ] = None,
     enrolment: Annotated[
         str | None,
         typer.Option(help="Who may register: open, knocking or allow-list. Default: open on loopback without --cert."),
@@ -103,6 +114,7 @@ def vtn(
         misses=misses,
         tls=_tls(cert or [], key or [], ca, crl, tls_profile),
         insecure=insecure,
+        proxy=_proxy(proxy or [], proxy_header, proxy_form, proxy_verify_header),
         enrolment=_choice("--enrolment", enrolment, EnrolmentMode),
         signature=_choice("--signature", signature, SignatureMode) or "off",
         signing_key=_signing_key(signature, sign_cert, sign_key, cert or [], key or []),
@@ -151,6 +163,20 @@ def _choice(option: str, value: str | None, choices: Any) -> Any:
     if value not in (None, *get_args(choices)):
         raise ConfigError(f"{option} may be {', '.join(get_args(choices))}, not {value}")
     return value
+
+
+def _proxy(addresses: list[str], header: str, form: str | None, verify_header: str | None) -> TrustedProxy | None:
+    if not addresses:
+        if header != "Client-Cert" or form or verify_header:
+            raise ConfigError("--proxy-header, --proxy-form and --proxy-verify-header need --proxy")
+        return None
+    return TrustedProxy(
+        addresses=addresses,
+        header=header,
+        form=_choice("--proxy-form", form, ProxyForm),
+        verify_header=verify_header,
+        address_header="X-Forwarded-For",
+    )
 
 
 def _signing_key(

@@ -14,7 +14,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import datetime
 from typing import Any, Final
 
-from pyopenadr.errors import OpenADRError, StoreUnavailable
+from pyopenadr.errors import OpenADRError, StoreUnavailable, TransportError
+from pyopenadr.transport.proxy import TrustedProxy
 from pyopenadr.v2.xml import DEFAULT_LIMITS
 from pyopenadr.vtn.doors.talk import Peer
 from pyopenadr.vtn.doors.v2_http import IDLE_BODY, V2Door
@@ -42,8 +43,8 @@ class App:
     `start` and `stop` are called at the host's start and end. `wake` is called at each request: it starts what has
     not been started, where the application is mounted without these events, and says whether it works. `now` is asked
     whether certificates are still valid, on connections that have been open for long (2.0b rule 516). `met` is told who
-    has shown a certificate, once per connection. A message may have `max_body` bytes and take `body_timeout_s` seconds
-    to arrive.
+    has shown a certificate, once per connection. What `proxy` writes into headers is believed. A message may have
+    `max_body` bytes and take `body_timeout_s` seconds to arrive.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class App:
         stop: Callable[[], Awaitable[None]],
         now: Callable[[], datetime],
         met: Callable[[Peer], None] = lambda peer: None,
+        proxy: TrustedProxy | None = None,
         max_body: int = DEFAULT_LIMITS.max_bytes,
         body_timeout_s: float = _BODY_TIMEOUT_S,
     ) -> None:
@@ -64,6 +66,7 @@ class App:
         self._stop = stop
         self._now = now
         self._met = met
+        self._proxy = proxy
         self._max_body = max_body
         self._body_timeout_s = body_timeout_s
 
@@ -140,6 +143,11 @@ class App:
 
     def _peer(self, scope: Scope) -> Peer:
         """Who is at the other end; with TLS the same for all requests of a connection."""
+        if self._proxy is not None:
+            client = scope.get("client")
+            if client and self._proxy.is_proxy(client[0]):
+                return self._peer_behind(self._proxy, scope["headers"], client)
+            self._check_direct(self._proxy, scope, f"{client[0]}:{client[1]}" if client else "")
         tls = (scope.get("extensions") or {}).get("tls", {})
         known: Peer | None = tls.get(_PEER)
         if known is None:
@@ -154,6 +162,33 @@ class App:
                 tls[_PEER] = known
                 self._met(known)
         return known
+
+    def _peer_behind(self, proxy: TrustedProxy, headers: list[tuple[bytes, bytes]], client: tuple[str, int]) -> Peer:
+        """Who is at the other end of a trusted proxy."""
+        address = proxy.client(headers) or f"{client[0]}:{client[1]}"
+        try:
+            certificate, fingerprint = proxy.shown(headers)
+        except TransportError as error:
+            log.warning("%s, through the proxy %s: refused: %s", address, client[0], error)
+            raise _Refused(403, str(error)) from error
+        if certificate is None:
+            return Peer(address=address, fingerprint=fingerprint)
+        from pyopenadr.transport.certificate import described
+
+        shown = described(certificate)
+        peer = Peer(address, shown.fingerprint, shown.common_name, shown.not_after)
+        self._met(peer)
+        return peer
+
+    @staticmethod
+    def _check_direct(proxy: TrustedProxy, scope: Scope, address: str) -> None:
+        """Refuse whoever does not come through the proxy, and pretends to, or has no TLS."""
+        if proxy.has_header(scope["headers"]):
+            log.warning("%s is no trusted proxy and sends %s: refused", address or "somebody", proxy.header)
+            raise _Refused(403, f"only the proxy may send {proxy.header}")
+        if scope.get("scheme") != "https":
+            log.warning("%s is no trusted proxy and has no TLS: refused", address or "somebody")
+            raise _Refused(403, "connect through the proxy")
 
     async def _body(self, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
         """The request's body."""

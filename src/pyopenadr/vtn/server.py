@@ -18,6 +18,7 @@ from pyopenadr.model import Capability, DataPoint, Reading, Registration, Report
 from pyopenadr.model.time import ZERO, Duration, is_positive
 from pyopenadr.store import Store, open_store
 from pyopenadr.store.port import StoredReading, StoredRequest
+from pyopenadr.transport.proxy import TrustedProxy
 from pyopenadr.transport.record import Keep, RecordingApp
 from pyopenadr.transport.server import HttpServer
 from pyopenadr.transport.tls import ServerTls, as_client
@@ -91,6 +92,8 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         answer_within: how long VENs have to answer an event until `on_event_unanswered` is called; None for ever.
         tls: serve HTTPS, and ask every VEN for a certificate; a VEN is bound to the one that it registers with.
         insecure: serve plain HTTP on an address that others can reach; without it only loopback is allowed.
+        proxy: a proxy in front that does TLS, and whose headers say who shows which certificate. Without `tls`, only it
+            may connect.
         enrolment: who may register: "open" is everybody, "allow-list" those that `allow` has named, "knocking" these
             and whoever `accept` has let in. Default: open on loopback without TLS, else knocking.
         signature: what to do about XML signatures: "off" does not look at them, "accept" verifies those that are
@@ -148,6 +151,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         fill_gaps_every: timedelta | None = None,
         tls: ServerTls | None = None,
         insecure: bool = False,
+        proxy: TrustedProxy | None = None,
         enrolment: EnrolmentMode | None = None,
         signature: SignatureMode = "off",
         signing_key: SigningKey | None = None,
@@ -168,12 +172,12 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         self._upkeep = {name: duration for name, duration in upkeep.items() if duration is not None}
         times = {"resend_after": resend_after, "handler_timeout": handler_timeout, "signature_window": signature_window}
         _check_times(poll_frequency=poll_frequency, **times, **self._upkeep)
-        if tls is None and not insecure and not _is_loopback(host):
+        if tls is None and proxy is None and not insecure and not _is_loopback(host):
             raise ConfigError(
                 f"plain HTTP on {host} would let anybody on the network in: give certificates (tls=, or --cert, "
                 "--key and --ca), or say that you mean it (insecure=True, or --insecure)"
             )
-        if tls is None and insecure and not _is_loopback(host):
+        if tls is None and proxy is None and insecure and not _is_loopback(host):
             log.warning(
                 "INSECURE: VTN %s serves plain HTTP on %s; whoever reaches it may speak for any VEN", vtn_id, host
             )
@@ -191,7 +195,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         )
         self._provider = Provider(self._service, self._caller, self.clock)
         self._watch = Watch(self._service, self.backend, self._caller, self.clock, misses)
-        is_lab = tls is None and _is_loopback(host)
+        is_lab = tls is None and proxy is None and _is_loopback(host)
         self._enrolment = Enrolment(self._service, enrolment_of(enrolment, is_lab=is_lab))
         self._expiry = Expiry(self._service, self.backend, self._caller)
         conversation = Conversation(vtn_id, self._service, self._provider, self.backend, self._caller, self._enrolment)
@@ -226,6 +230,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
             stop=self.stop,
             now=self.clock.now,
             met=self._expiry.met,
+            proxy=proxy,
             max_body=limits.max_bytes,
         )
         self._http = HttpServer(self.app, host, port, tls=tls, listener=listener)
