@@ -29,6 +29,9 @@ _MOST_HEAD_BYTES = 64 * 1024
 _HEAD_TIMEOUT_S = 30.0
 """How large the headers of a request may be, and how long they may take to arrive."""
 
+_FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 10\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+"""What a connection too many is told, before it is closed."""
+
 _SHORT: Mapping[str, str] = MappingProxyType(
     {  # RFC 4514
         "commonName": "CN",
@@ -57,6 +60,8 @@ class HttpServer:
 
     `listener` is a socket from `bind` in the place of host and port; several processes may serve on the same one.
 
+    More than `most_connections` at a time are answered by 503 and closed.
+
     Whatever a proxy writes into headers is left to the application: the scope's client is who really connected.
     """
 
@@ -68,12 +73,14 @@ class HttpServer:
         *,
         tls: ServerTls | None = None,
         listener: socket.socket | None = None,
+        most_connections: int = 50_000,
     ) -> None:
         self.app = app
         self._host = host
         self._port = port
         self._tls = tls
         self._listener = listener
+        self._most_connections = most_connections
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -106,7 +113,7 @@ class HttpServer:
         context = server_context(self._tls) if self._tls is not None else None
         config = uvicorn.Config(
             self.app,
-            http=_protocol(with_certificates=context is not None),
+            http=_protocol(with_certificates=context is not None, most_connections=self._most_connections),
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -180,7 +187,7 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _protocol(*, with_certificates: bool) -> Any:
+def _protocol(*, with_certificates: bool, most_connections: int) -> Any:
     """uvicorn's protocol for httptools, with bounds for what it leaves unbounded: size and time of a request's head.
 
     With certificates, that of the client is in each scope. Without httptools uvicorn uses h11, which has bounds of its
@@ -209,6 +216,10 @@ def _protocol(*, with_certificates: bool) -> Any:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self._in_head, self._head = True, 0
+            if len(self.connections) > most_connections:
+                transport.write(_FULL)
+                transport.close()
+                return
             self._alarm = self.loop.call_later(_HEAD_TIMEOUT_S, self.timeout_keep_alive_handler)
 
         def connection_lost(self, exc: Exception | None) -> None:

@@ -19,6 +19,7 @@ from pyopenadr.transport.proxy import TrustedProxy
 from pyopenadr.v2.xml import DEFAULT_LIMITS
 from pyopenadr.vtn.doors.talk import Peer
 from pyopenadr.vtn.doors.v2_http import IDLE_BODY, V2Door
+from pyopenadr.vtn.rate import DEFAULT_RATES, Buckets, Rates
 
 __all__ = ["App"]
 
@@ -33,7 +34,6 @@ _PEER: Final = "pyopenadr.peer"
 _ZERO: Final = re.compile(rb"q=0(\.0*)?").fullmatch
 _XML: Final = (b"content-type", b"application/xml")
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
-_RETRY_AFTER: Final = (b"retry-after", b"5")
 _GZIPPED_IDLE: Final = gzip.compress(IDLE_BODY, 6, mtime=0)
 
 
@@ -57,6 +57,7 @@ class App:
         now: Callable[[], datetime],
         met: Callable[[Peer], None] = lambda peer: None,
         proxy: TrustedProxy | None = None,
+        rates: Rates = DEFAULT_RATES,
         max_body: int = DEFAULT_LIMITS.max_bytes,
         body_timeout_s: float = _BODY_TIMEOUT_S,
     ) -> None:
@@ -67,6 +68,10 @@ class App:
         self._now = now
         self._met = met
         self._proxy = proxy
+        self._retry_after = str(rates.retry_after_s).encode()
+        self._addresses = Buckets(rates.per_address, rates.burst)
+        self._most_in_flight = rates.in_flight
+        self._in_flight = 0
         self._max_body = max_body
         self._body_timeout_s = body_timeout_s
 
@@ -116,18 +121,30 @@ class App:
         if coding:
             out.append((b"content-encoding", coding))
         if status == 503:
-            out.append(_RETRY_AFTER)
+            out.append((b"retry-after", self._retry_after))
         if status in (408, 413):
             out.append((b"connection", b"close"))  # the rest of the body is not read
         await send({"type": "http.response.start", "status": status, "headers": out})
         await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> tuple[int, bytes]:
+        if self._in_flight >= self._most_in_flight:
+            raise _Refused(503, "this VTN has too much to do, try again later")
+        self._in_flight += 1
+        try:
+            return await self._answer_one(scope, receive, headers)
+        finally:
+            self._in_flight -= 1
+
+    async def _answer_one(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> tuple[int, bytes]:
         path = _normal(scope["path"])
         if not self._door.is_mine(path):
             raise _Refused(404, "nothing is here; OpenADR 2.0b is at /OpenADR2/Simple/2.0b/<service>")
         if scope["method"] != "POST":
             raise _Refused(501, "OpenADR 2.0 uses POST only")
+        peer = self._peer(scope)
+        if not self._addresses.take(peer.address.rpartition(":")[0] or peer.address):
+            raise _Refused(503, "too many requests from this address, try again later")
         _check_kind(headers)
         try:
             with _Deadline(self._body_timeout_s):
@@ -136,7 +153,6 @@ class App:
             raise _Refused(408, f"the message did not arrive within {self._body_timeout_s:g} seconds") from None
         if not await self._wake():
             raise _Refused(503, "this VTN has been stopped")
-        peer = self._peer(scope)
         if peer.not_after is not None and peer.not_after < self._now():
             raise _Refused(403, "the certificate of this connection has expired: connect with a new one")
         return await self._door.handle(path, body, peer)

@@ -39,6 +39,7 @@ from pyopenadr.vtn.handler import Caller
 from pyopenadr.vtn.provider import Provider
 from pyopenadr.vtn.push import DEFAULT_PUSH, Push, Pusher
 from pyopenadr.vtn.question import QUESTIONS, Backend, Question
+from pyopenadr.vtn.rate import DEFAULT_RATES, Rates
 from pyopenadr.vtn.security import SignatureMode, enrolment_of, signatures_of
 from pyopenadr.vtn.service import Service
 from pyopenadr.vtn.watch import Watch, keep_on
@@ -94,6 +95,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         insecure: serve plain HTTP on an address that others can reach; without it only loopback is allowed.
         proxy: a proxy in front that does TLS, and whose headers say who shows which certificate. Without `tls`, only it
             may connect.
+        rates: how much a VEN, an address and all together may ask for, see `pyopenadr.vtn.rate.Rates`.
         enrolment: who may register: "open" is everybody, "allow-list" those that `allow` has named, "knocking" these
             and whoever `accept` has let in. Default: open on loopback without TLS, else knocking.
         signature: what to do about XML signatures: "off" does not look at them, "accept" verifies those that are
@@ -152,6 +154,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         tls: ServerTls | None = None,
         insecure: bool = False,
         proxy: TrustedProxy | None = None,
+        rates: Rates = DEFAULT_RATES,
         enrolment: EnrolmentMode | None = None,
         signature: SignatureMode = "off",
         signing_key: SigningKey | None = None,
@@ -221,7 +224,12 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
             conversation.allow_push(pusher.check)
         self._can_sign = signing_key is not None
         self._door = V2Door(
-            conversation, heard=self._heard, limits=limits, leniency=leniency, signatures=self._signatures
+            conversation,
+            heard=self._heard,
+            limits=limits,
+            leniency=leniency,
+            signatures=self._signatures,
+            rates=rates,
         )
         self.app = App(
             self._door,
@@ -231,9 +239,10 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
             now=self.clock.now,
             met=self._expiry.met,
             proxy=proxy,
+            rates=rates,
             max_body=limits.max_bytes,
         )
-        self._http = HttpServer(self.app, host, port, tls=tls, listener=listener)
+        self._http = HttpServer(self.app, host, port, tls=tls, listener=listener, most_connections=rates.connections)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._starting = asyncio.Lock()
         self._started = False

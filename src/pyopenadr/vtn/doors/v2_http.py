@@ -25,6 +25,7 @@ from pyopenadr.v2.profile import ProfileName
 from pyopenadr.v2.xml import DEFAULT_LIMITS, Limits
 from pyopenadr.vtn.doors.conversation import SERVICES, Conversation
 from pyopenadr.vtn.doors.talk import Peer
+from pyopenadr.vtn.rate import DEFAULT_RATES, Buckets, Rates
 
 if TYPE_CHECKING:  # it loads `cryptography`, which a VTN without signatures does not need
     from pyopenadr.vtn.doors.signature import Signatures
@@ -45,6 +46,7 @@ IDLE_BODY: Final = encode(_IDLE)
 
 
 _LONGEST_REMEMBERED = 1024
+_TOO_MUCH: Final = b"too many requests of this VEN, try again later\n"
 _SIGNED: Final = b"SignatureValue"
 """What is in every signed message, and hardly ever in another."""
 
@@ -92,12 +94,14 @@ class V2Door:
         limits: Limits = DEFAULT_LIMITS,
         leniency: Iterable[str] = (),
         signatures: Signatures | None = None,
+        rates: Rates = DEFAULT_RATES,
     ) -> None:
         self._conversation = conversation
         self._heard = heard
         self._limits = limits
         self._leniency = tuple(sorted(leniency_rules(leniency)))
         self._signatures = signatures
+        self._vens = Buckets(rates.per_ven, rates.burst)
         self._polls = _Polls()
 
     def is_mine(self, path: str) -> bool:
@@ -118,7 +122,7 @@ class V2Door:
                 and self._conversation.is_idle(poll.ven_id, peer)
             ):
                 self._heard(poll.ven_id)
-                return 200, IDLE_BODY
+                return (200, IDLE_BODY) if self._vens.take(poll.ven_id) else (503, _TOO_MUCH)
         if profile == "2.0a" and called != "eievent":
             return 404, b"OpenADR 2.0a has only the service EiEvent; for 2.0b put 2.0b/ into the address\n"
         try:
@@ -132,6 +136,10 @@ class V2Door:
         except StoreError as error:
             log.error("%r from %s: can't be answered now: %s", path, peer.address or "unknown", error)
             return 503, b"the VTN can't check signatures at the moment, try again later\n"
+        ven_id = payload.message.get("ven_id")
+        if isinstance(ven_id, str) and self._conversation.is_registered(ven_id) and not self._vens.take(ven_id):
+            log.warning("%r from %s: VEN %s asks too often", path, peer.address or "unknown", ven_id)
+            return 503, _TOO_MUCH
         for deviation in payload.deviations:
             log.info("%r from %s: accepted by leniency rule %s", path, peer.address or "unknown", deviation.rule)
         try:
