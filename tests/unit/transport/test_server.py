@@ -112,6 +112,7 @@ async def test_the_application_is_told_the_certificate_of_the_client(
     expected = {
         "certificate": der,
         "fingerprint": fingerprint(der),
+        "common_name": f"ven-{family}",
         "subject": subject,
         "not_after": certificate(files).not_valid_after_utc,
     }
