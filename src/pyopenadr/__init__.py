@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from pyopenadr.ven.fleet import VenFleet
     from pyopenadr.ven.listener import Listener
     from pyopenadr.ven.reply import DEFER, Defer, EventReply
+    from pyopenadr.vtn.office import ApiSettings
     from pyopenadr.vtn.push import Push
     from pyopenadr.vtn.server import OpenADRServer
 
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFER",
     "EVERYONE",
+    "ApiSettings",
     "Area",
     "Baseline",
     "CalendarDuration",
@@ -142,6 +144,7 @@ _HOMES = {
     "TimedInterval": "pyopenadr.ven.execution",
     "EventReply": "pyopenadr.ven.reply",
     "Listener": "pyopenadr.ven.listener",
+    "ApiSettings": "pyopenadr.vtn.office",
     "OpenADRClient": "pyopenadr.ven.client",
     "OpenADRServer": "pyopenadr.vtn.server",
     "Push": "pyopenadr.vtn.push",

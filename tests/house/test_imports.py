@@ -30,7 +30,7 @@ class Room:
 
 
 SERVICE = Room(
-    house="errors clock model store.port vtn.service vtn.delivery vtn.presence vtn.identity",
+    house="errors clock model store.port store.ledger vtn.service vtn.delivery vtn.presence vtn.identity vtn.notice",
     outside="msgspec",
 )
 
@@ -53,6 +53,8 @@ ROOMS = {
     "vtn.delivery": SERVICE,
     "vtn.presence": SERVICE,
     "vtn.identity": SERVICE,
+    "vtn.notice": SERVICE,
+    "vtn.rest": Room(house="errors clock model store.port store.ledger v2 vtn", outside="litestar msgspec"),
     "vtn": Room(house=EVERYTHING, outside=EVERYTHING, never=("ven", "cli", PACKAGE_ITSELF)),
     # the running client
     "ven": Room(house="errors clock model v2 transport store.port", outside="msgspec"),
@@ -148,6 +150,7 @@ def test_every_import_goes_through_a_door() -> None:
         ("vtn.presence", "from .doors import v2_http", "vtn"),
         ("vtn.doors.v2_http", "from pyopenadr.ven import Client", "ven"),
         ("vtn.app", "from pyopenadr.cli import main", "cli"),
+        ("vtn.rest.gate", "from pyopenadr.store.sql import SqlStore", "store"),
         ("ven.session", "from pyopenadr.vtn.app import App", "vtn"),
         ("ven.session", "from pyopenadr.store import memory", "store"),
         ("ven.session", "import aiohttp", "aiohttp"),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from pyopenadr.cli.crew import Crew, inherited
+from pyopenadr.cli.log import set_up_logging
 from pyopenadr.cli.tape import Tape
 from pyopenadr.errors import ConfigError, LocalProtocolError
 from pyopenadr.store import open_store
@@ -23,6 +24,7 @@ from pyopenadr.transport.server import bind
 from pyopenadr.transport.tls import ServerTls, TlsProfile
 from pyopenadr.v2.text import parse_date_time, parse_duration
 from pyopenadr.vtn.enrolment import EnrolmentMode
+from pyopenadr.vtn.office import ApiSettings
 from pyopenadr.vtn.security import SignatureMode
 from pyopenadr.vtn.server import OpenADRServer
 
@@ -91,6 +93,14 @@ def vtn(
     signature_seconds: Annotated[
         int, typer.Option(min=1, help="How far the clocks of VENs that sign may be off, in seconds.")
     ] = 60,
+    api: Annotated[
+        bool, typer.Option("--api", help="Serve the REST API at /api, for those with a token (pyopenadr token create).")
+    ] = False,
+    api_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Serve the API there instead, as plain HTTP on loopback.")
+    ] = None,
+    audit: Annotated[str, typer.Option(help="What is kept of messages with --api: none, headers or full.")] = "none",
+    log_format: Annotated[str, typer.Option(help="text, or json with ven_id and request_id in each line.")] = "text",
 ) -> None:
     """Serve OpenADR 2.0a and 2.0b VENs by HTTP pull until interrupted.
 
@@ -100,10 +110,10 @@ def vtn(
     makes a set for tests). The file given by --events holds a list:
     [{"event_id": "e1", "start": "2030-01-31T12:00:00Z", "intervals": [["PT1H", 2]]}]
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for name in ("uvicorn", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    set_up_logging(log_format)
     planned = _read_events(events) if events is not None else []
+    if workers > 1 and api_port is not None:
+        raise ConfigError("--workers can't share --api-port: use --api, which serves the API on the VTN's own port")
     worker = inherited()
     server = OpenADRServer(
         vtn_id,
@@ -120,6 +130,7 @@ def vtn(
         signing_key=_signing_key(signature, sign_cert, sign_key, cert or [], key or []),
         signature_window=timedelta(seconds=signature_seconds),
         listener=worker[0] if worker is not None else None,
+        api=_api(api, api_port, audit),
     )
     if workers > 1 and worker is None:
         asyncio.run(_lead(database, host, port, workers))
@@ -127,7 +138,8 @@ def vtn(
     with Tape(record, "vtn") if record is not None else contextlib.nullcontext() as tape:
         if tape is not None:
             server.record(tape.keep)
-        asyncio.run(_serve(server, planned, allow, worker[1] if worker is not None else None))
+        crew = worker[1] if worker is not None else None
+        asyncio.run(_serve(server, planned, allow, crew, in_memory=database == "memory"))
 
 
 async def _lead(database: str, host: str, port: int, workers: int) -> None:
@@ -141,6 +153,16 @@ async def _lead(database: str, host: str, port: int, workers: int) -> None:
         bound = listener.getsockname()
         typer.echo(f"VTN with {workers} workers at {bound[0]} port {bound[1]}; stop with Ctrl-C")
         await Crew(sys.argv[1:], listener, workers).run()
+
+
+def _api(api: bool, port: int | None, audit: str) -> ApiSettings | bool:
+    if not api and port is None:
+        if audit != "none":
+            raise ConfigError("--audit needs --api or --api-port, by which it can be read")
+        return False
+    if audit not in ("none", "headers", "full"):
+        raise ConfigError(f"--audit may be none, headers or full, not {audit}")
+    return ApiSettings(port=port, audit=audit)  # type: ignore[arg-type]  # one of the three, as was just checked
 
 
 def _tls(cert: list[Path], key: list[Path], ca: Path | None, crl: Path | None, profile: str) -> ServerTls | None:
@@ -196,7 +218,9 @@ def _signing_key(
     return SigningKey.from_pem(read_file(cert, "the certificate file"), read_file(key, "the key file"))
 
 
-async def _serve(server: OpenADRServer, planned: list[dict[str, Any]], allow: Path | None, crew: int | None) -> None:
+async def _serve(
+    server: OpenADRServer, planned: list[dict[str, Any]], allow: Path | None, crew: int | None, *, in_memory: bool
+) -> None:
     """Serve until told to stop; also when `crew`, a pipe, ends, for then nobody would start and stop workers."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -214,6 +238,10 @@ async def _serve(server: OpenADRServer, planned: list[dict[str, Any]], allow: Pa
         typer.echo(f"{await server.allow_file(allow)} VENs on the list of those that may register")
     async with server:
         typer.echo(f"VENs are given {server.url}; stop with Ctrl-C")
+        if server.api_url is not None:
+            typer.echo(f"API at {server.api_url}, a page to try it at {server.api_url}/docs")
+            if in_memory:  # no other process could make a token for it
+                typer.echo(f"an operator's token, for this run: {await server.create_token('this run')}")
         for event in planned:
             try:
                 published = await server.add_event(**event)

@@ -17,6 +17,7 @@ from pyopenadr.model import Capability, Opt, Registration
 from pyopenadr.store import row
 from pyopenadr.store.door_memory import MemoryDoor
 from pyopenadr.store.feed import Feed
+from pyopenadr.store.ledger_memory import MemoryLedger
 from pyopenadr.store.memory_dispatch import MemoryDispatch
 from pyopenadr.store.port import Answer, Outgoing, Source, StoredEvent, StoredReading, StoredRequest
 from pyopenadr.store.sharing import Sharing
@@ -24,7 +25,7 @@ from pyopenadr.store.sharing import Sharing
 __all__ = ["MemoryStore"]
 
 
-class MemoryStore(MemoryDispatch, MemoryDoor, Sharing):
+class MemoryStore(MemoryDispatch, MemoryDoor, MemoryLedger, Sharing):
     """A `Store` that lives as long as the object."""
 
     def __init__(self) -> None:

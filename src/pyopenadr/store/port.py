@@ -31,6 +31,7 @@ from pyopenadr.model import (
     ReportRule,
     Resource,
 )
+from pyopenadr.store.ledger import Ledger
 
 __all__ = [
     "Admission",
@@ -258,8 +259,8 @@ class Knock(msgspec.Struct, frozen=True, kw_only=True):
     rejected: bool = False
 
 
-class Store(Protocol):
-    """What the VTN needs of its store."""
+class Store(Ledger, Protocol):
+    """What the VTN needs of its store; `Ledger` is the part of the API, the audit and the webhooks."""
 
     async def open(self) -> None:
         """Make ready: connect, and bring the database's schema up to date where it is ours to do."""

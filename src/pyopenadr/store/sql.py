@@ -21,6 +21,7 @@ from pyopenadr.store.cluster import Cluster
 from pyopenadr.store.database import DATABASE_ERRORS, Database, connect, connect_asyncpg, store_error
 from pyopenadr.store.door_sql import SqlDoor
 from pyopenadr.store.feed import Feed
+from pyopenadr.store.ledger_sql import SqlLedger
 from pyopenadr.store.port import Answer, Change, Outgoing, Source, StoredEvent, StoredReading, StoredRequest, Topic
 from pyopenadr.store.reading import save_readings
 from pyopenadr.store.row import Found, Row
@@ -35,7 +36,7 @@ T = TypeVar("T")
 _SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
 
 
-class SqlStore(SqlDispatch, SqlDoor, Sharing):
+class SqlStore(SqlDispatch, SqlDoor, SqlLedger, Sharing):
     """A `Store` in a database; see `pyopenadr.store.open_store` for the arguments.
 
     PostgreSQL may be shared by any number of workers. The feed of `subscribe` tells of what this object commits, and

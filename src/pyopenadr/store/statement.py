@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Delete, Executable, Table, bindparam, delete,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pyopenadr.errors import StoreError
-from pyopenadr.store import table
+from pyopenadr.store import ledger_table, table
 from pyopenadr.store.row import Row
 
 __all__ = ["append", "check_ven", "for_each", "forget", "insert_first", "of_ven", "save", "upsert"]
@@ -32,6 +32,10 @@ _KEYS: Final = {
     table.claim: ("scope", "name"),
     table.admission: ("key",),
     table.knock: ("key",),
+    ledger_table.token: ("token_id",),
+    ledger_table.replay: ("key",),
+    ledger_table.webhook: ("webhook_id",),
+    ledger_table.lease: ("name",),
 }
 
 
@@ -49,8 +53,9 @@ _UPSERTS: Final = {
 }
 
 _FIRST: Final = {
-    (dialect, table.claim): make(table.claim).on_conflict_do_nothing()
+    (dialect, into): make(into).on_conflict_do_nothing(index_elements=_KEYS[into])
     for dialect, make in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+    for into in (table.claim, ledger_table.replay, ledger_table.lease)
 }
 
 _VEN: Final = select(table.ven.c.ven_id).where(table.ven.c.ven_id == bindparam("ven_id"))

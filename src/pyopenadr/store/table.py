@@ -46,7 +46,7 @@ __all__ = [
     "ven_group",
 ]
 
-VERSIONS = ("0001", "0002_dispatch", "0003_doorkeeper", "0004_report_rule", "0005_enrolment")
+VERSIONS = ("0001", "0002_dispatch", "0003_doorkeeper", "0004_report_rule", "0005_enrolment", "0006_rest")
 """Every revision in `migrations/versions`, oldest first; here too so that Alembic need not be imported to compare."""
 
 HEAD = VERSIONS[-1]

@@ -82,13 +82,17 @@ class RecordingTransport:
 class RecordingApp:
     """An ASGI application that passes everything on to another one, and gives each HTTP exchange to `keep`.
 
-    It asks for answers without compression, so that what is kept can be read.
+    It asks for answers without compression, so that what is kept can be read. Paths that `leave_out` names are
+    passed on as they are: those with secrets, and those whose answers have no end.
     """
 
-    def __init__(self, app: Any, keep: Keep, clock: Clock) -> None:
+    def __init__(
+        self, app: Any, keep: Keep, clock: Clock, *, leave_out: Callable[[str], bool] = lambda path: False
+    ) -> None:
         self._app = app
         self._keep = keep
         self._clock = clock
+        self._leave_out = leave_out
 
     async def __call__(
         self,
@@ -96,7 +100,7 @@ class RecordingApp:
         receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or self._leave_out(scope["path"]):
             await self._app(scope, receive, send)
             return
         at, request, reply, status = self._clock.now(), bytearray(), bytearray(), 0

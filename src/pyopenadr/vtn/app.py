@@ -12,16 +12,16 @@ import re
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pyopenadr.errors import OpenADRError, StoreUnavailable, TransportError
 from pyopenadr.transport.proxy import TrustedProxy
 from pyopenadr.v2.xml import DEFAULT_LIMITS
 from pyopenadr.vtn.doors.talk import Peer
-from pyopenadr.vtn.doors.v2_http import IDLE_BODY, V2Door
+from pyopenadr.vtn.doors.v2_http import IDLE_BODY
 from pyopenadr.vtn.rate import DEFAULT_RATES, Buckets, Rates
 
-__all__ = ["App"]
+__all__ = ["App", "Door"]
 
 log = logging.getLogger("pyopenadr.vtn")
 
@@ -37,6 +37,18 @@ _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 _GZIPPED_IDLE: Final = gzip.compress(IDLE_BODY, 6, mtime=0)
 
 
+class Door(Protocol):
+    """What answers the messages."""
+
+    def is_mine(self, path: str) -> bool:
+        """Whether the path is one that it serves."""
+        ...
+
+    async def handle(self, path: str, body: bytes, peer: Peer) -> tuple[int, bytes]:
+        """Answer a POST: the HTTP status, and the reply."""
+        ...
+
+
 class App:
     """An ASGI 3 application; it can be mounted in any other.
 
@@ -49,7 +61,7 @@ class App:
 
     def __init__(
         self,
-        door: V2Door,
+        door: Door,
         *,
         start: Callable[[], Awaitable[None]],
         wake: Callable[[], Awaitable[bool]],
@@ -58,6 +70,7 @@ class App:
         met: Callable[[Peer], None] = lambda peer: None,
         proxy: TrustedProxy | None = None,
         rates: Rates = DEFAULT_RATES,
+        beside: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None,
         max_body: int = DEFAULT_LIMITS.max_bytes,
         body_timeout_s: float = _BODY_TIMEOUT_S,
     ) -> None:
@@ -72,6 +85,7 @@ class App:
         self._addresses = Buckets(rates.per_address, rates.burst)
         self._most_in_flight = rates.in_flight
         self._in_flight = 0
+        self._beside = beside
         self._max_body = max_body
         self._body_timeout_s = body_timeout_s
 
@@ -104,6 +118,9 @@ class App:
             status, body = await self._answer(scope, receive, headers)
         except _Gone:
             return
+        except _Elsewhere:
+            await self._serve_beside(scope, receive, send)
+            return
         except _Refused as refused:
             status, body = refused.status, refused.text
         except StoreUnavailable as error:
@@ -127,19 +144,28 @@ class App:
         await send({"type": "http.response.start", "status": status, "headers": out})
         await send({"type": "http.response.body", "body": body})
 
+    async def _serve_beside(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._beside is not None:
+            await self._wake()
+            await self._beside(scope, receive, send)
+
     async def _answer(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> tuple[int, bytes]:
+        path = _normal(scope["path"])
+        if not self._door.is_mine(path):
+            if self._beside is not None:  # also under load, or whoever watches the server would take it for dead
+                raise _Elsewhere
+            raise _Refused(404, "nothing is here; OpenADR 2.0b is at /OpenADR2/Simple/2.0b/<service>")
         if self._in_flight >= self._most_in_flight:
             raise _Refused(503, "this VTN has too much to do, try again later")
         self._in_flight += 1
         try:
-            return await self._answer_one(scope, receive, headers)
+            return await self._answer_one(path, scope, receive, headers)
         finally:
             self._in_flight -= 1
 
-    async def _answer_one(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> tuple[int, bytes]:
-        path = _normal(scope["path"])
-        if not self._door.is_mine(path):
-            raise _Refused(404, "nothing is here; OpenADR 2.0b is at /OpenADR2/Simple/2.0b/<service>")
+    async def _answer_one(
+        self, path: str, scope: Scope, receive: Receive, headers: dict[bytes, bytes]
+    ) -> tuple[int, bytes]:
         if scope["method"] != "POST":
             raise _Refused(501, "OpenADR 2.0 uses POST only")
         peer = self._peer(scope)
@@ -268,6 +294,10 @@ def _check_kind(headers: dict[bytes, bytes]) -> None:
 
 class _Gone(Exception):
     """The client has left in the middle of its request."""
+
+
+class _Elsewhere(Exception):
+    """The request is for what is beside the 2.0 endpoints."""
 
 
 class _Refused(Exception):

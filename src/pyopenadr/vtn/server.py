@@ -25,8 +25,10 @@ from pyopenadr.transport.tls import ServerTls, as_client
 from pyopenadr.v2 import bridge
 from pyopenadr.v2 import vtn as rules
 from pyopenadr.v2.xml import DEFAULT_LIMITS, Limits
-from pyopenadr.vtn.app import App
+from pyopenadr.vtn.app import App, Door
 from pyopenadr.vtn.archive import ReportDesk
+from pyopenadr.vtn.beside import is_api
+from pyopenadr.vtn.credential import create_token
 from pyopenadr.vtn.desk import DispatchRules, EventDesk, GroupDesk
 from pyopenadr.vtn.doors.conversation import Conversation
 from pyopenadr.vtn.doors.talk import Peer
@@ -36,6 +38,7 @@ from pyopenadr.vtn.enrolment import Enrolment, EnrolmentMode
 from pyopenadr.vtn.expiry import Expiry
 from pyopenadr.vtn.gate import Gate
 from pyopenadr.vtn.handler import Caller
+from pyopenadr.vtn.office import ApiSettings, make_office
 from pyopenadr.vtn.provider import Provider
 from pyopenadr.vtn.push import DEFAULT_PUSH, Push, Pusher
 from pyopenadr.vtn.question import QUESTIONS, Backend, Question
@@ -105,6 +108,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         signature_forms: the unusual forms of signatures that are accepted, see `pyopenadr.v2.signature.SWITCHES`.
         push: how to push to VENs that want that; None: not at all.
         listener: a socket in the place of host and port, see `pyopenadr.transport.server.bind`; workers share one.
+        api: serve the REST API, for those who have a token (`create_token`); more by `ApiSettings`.
         handlers: single handlers by name, for example `on_update_report=function`.
 
     Raises:
@@ -162,6 +166,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         signature_forms: Iterable[str] = (),
         push: Push | None = DEFAULT_PUSH,
         listener: socket.socket | None = None,
+        api: bool | ApiSettings = False,
         **handlers: Callable[..., Any] | None,
     ) -> None:
         if not vtn_id:
@@ -223,7 +228,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         if pusher is not None:
             conversation.allow_push(pusher.check)
         self._can_sign = signing_key is not None
-        self._door = V2Door(
+        door = V2Door(
             conversation,
             heard=self._heard,
             limits=limits,
@@ -231,6 +236,8 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
             signatures=self._signatures,
             rates=rates,
         )
+        self._office, beside = make_office(self, self._service, self._watch, api)
+        self._door: Door = door if self._office is None else self._office.observed(door)
         self.app = App(
             self._door,
             start=self.start,
@@ -240,6 +247,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
             met=self._expiry.met,
             proxy=proxy,
             rates=rates,
+            beside=beside,
             max_body=limits.max_bytes,
         )
         self._http = HttpServer(self.app, host, port, tls=tls, listener=listener, most_connections=rates.connections)
@@ -292,6 +300,8 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
             await self._service.stop()
             raise
         self._spawn(keep_on(self._service.keep_up, self.clock, 0.0, "taking up what other workers do"))
+        if self._office is not None:
+            self._office.start()
         self._spawn(keep_on(self._watch.look, self.clock, self._watch.step_s, "watching the VENs"))
         self._spawn(keep_on(self._service.close_events, self.clock, 10.0, "putting away events that are over"))
         self._spawn(keep_on(self._follow_events, self.clock, 1.0, "following what becomes of events"))
@@ -307,6 +317,8 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
     async def stop(self) -> None:
         """End everything in order; what is in flight is finished. Safe to repeat."""
         self._stopped = True
+        if self._office is not None:
+            await self._office.close()
         await self._http.stop()
         async with self._starting:
             if not self._started:
@@ -320,6 +332,8 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
                 await self._pusher.stop()
             await self._provider.stop()
             await self._watch.stop()
+            if self._office is not None:
+                await self._office.stop()
             await self._service.stop()
 
     async def serve(self) -> None:
@@ -332,6 +346,8 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         try:
             await self.start()
             await self._http.start()
+            if self._office is not None:
+                await self._office.listen()
         except OpenADRError:
             await self.stop()
             raise
@@ -354,12 +370,26 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
 
     def record(self, keep: Keep) -> None:
         """Give each exchange over HTTP to `keep`; say it before the server listens."""
-        self._http.app = RecordingApp(self.app, keep, self.clock)
+        self._http.app = RecordingApp(self.app, keep, self.clock, leave_out=is_api)
 
     @property
     def url(self) -> str:
         """The base address that VENs are given."""
         return self._http.url
+
+    @property
+    def api_url(self) -> str | None:
+        """The base address of the REST API, if it is served."""
+        return self._office.url if self._office is not None else None
+
+    async def create_token(self, name: str, role: str = "operator", *, expires_at: datetime | None = None) -> str:
+        """Make a token for the API, and return its text, which is kept nowhere.
+
+        Raises:
+            ConfigError: the role is none of operator, viewer and enrolment.
+        """
+        await self.start()
+        return (await create_token(self._service.store, name, role, now=self.clock.now(), expires_at=expires_at))[1]
 
     async def handle(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Answer one request without HTTP, as the in-memory transport needs it: status and body."""
@@ -376,6 +406,11 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    @property
+    def service(self) -> Service:
+        """The use cases and the store behind the server, for those who build on it."""
+        return self._service
 
     # --- VENs -------------------------------------------------------------------------------------------------------
 

@@ -149,6 +149,7 @@ class Watch:
                 return
         name = "on_ven_online" if change.online else "on_ven_offline"
         log.info("VEN %s is %s", change.ven_id, "online" if change.online else "offline")
+        self._service.notices.publish("ven-online" if change.online else "ven-offline", ven_id=change.ven_id)
         handler = self._backend.get(name)
         if handler is not None:
             try:

@@ -13,6 +13,7 @@ from pyopenadr.errors import OpenADRError, ProtocolError, RemoteProtocolError, S
 from pyopenadr.model import Event, Report, ReportRequest
 from pyopenadr.store.port import Outgoing
 from pyopenadr.v2 import bridge, faults, wire
+from pyopenadr.vtn.context import WHO
 from pyopenadr.vtn.delivery import (
     CancelRegistration,
     CancelReports,
@@ -102,6 +103,7 @@ class Conversation(Talk):
         """
         respond = self._answers.get(type(message))
         where = (message.message_type, message.get("ven_id"), _request_id(message))
+        WHO.set(where[1:])
         if respond is None:
             error = RemoteProtocolError(f"{message.message_type} is no message that a VTN receives", code="459")
             return self.fault_reply(message, error)

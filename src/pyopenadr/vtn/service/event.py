@@ -107,17 +107,22 @@ class EventService(GroupService):
             if event_id in self._events or await self.store.load_event(event_id) is not None:
                 raise LocalProtocolError(f"there is an event {event_id!r} already: change it with change_event")
             await self._save(stored)
+            self._say("event-published", stored.event)
 
     async def change_event(self, event_id: str, change: Callable[[StoredEvent], StoredEvent]) -> Event:
+        """Publish what `change` makes of an open event, and return it; see `change_stored`."""
+        return (await self.change_stored(event_id, change)).event
+
+    async def change_stored(self, event_id: str, change: Callable[[StoredEvent], StoredEvent]) -> StoredEvent:
         """Publish what `change` makes of an open event. Returns its new version.
 
         Raises:
             LocalProtocolError: there is no such open event, or a VEN that was told of it would silently lose it.
         """
-        changed: Event = await _to_the_end(self._change_event(event_id, change))
+        changed: StoredEvent = await _to_the_end(self._change_event(event_id, change))
         return changed
 
-    async def _change_event(self, event_id: str, change: Callable[[StoredEvent], StoredEvent]) -> Event:
+    async def _change_event(self, event_id: str, change: Callable[[StoredEvent], StoredEvent]) -> StoredEvent:
         async with self.alone(self._event_lock, "events"):
             old = self._events.get(event_id)
             if old is None:
@@ -130,7 +135,12 @@ class EventService(GroupService):
                 )
             if new != old:
                 await self._save(new)
-            return new.event
+                kind = "event-cancelled" if new.event.cancelled else "event-changed"
+                self._say(kind, new.event)
+            return new
+
+    def _say(self, kind: str, event: Event) -> None:
+        self.notices.publish(kind, event_id=event.event_id, modification_number=event.modification_number)
 
     async def _readdress(self, old: StoredEvent, new: StoredEvent) -> StoredEvent:
         """The new version of an event with whom it is for, where that has changed."""
@@ -155,6 +165,7 @@ class EventService(GroupService):
                 if over or (stored.event.cancelled and await self._is_settled(stored)):
                     await self._save(msgspec.structs.replace(stored, closed=True))
                     closed.append(stored.event.event_id)
+                    self._say("event-closed", stored.event)
         return closed
 
     async def _is_settled(self, stored: StoredEvent) -> bool:
@@ -318,6 +329,18 @@ class EventService(GroupService):
         if request_id:
             self.note_received(ven_id, request_id, answered=[answer.event_id for answer in answers])
         self._traces += [_trace(answer, Step.ANSWERED, request_id=request_id) for answer in answers]
+        self._note_answers(kept)
+
+    def _note_answers(self, answers: Iterable[Answer]) -> None:
+        for answer in answers:
+            self.notices.publish(
+                "event-answered",
+                ven_id=answer.ven_id,
+                event_id=answer.event_id,
+                modification_number=answer.modification_number,
+                opt_type=answer.opt_type.value,
+                response_code=answer.response_code,
+            )
 
     async def create_opt(self, opt: Opt, event: Event | None) -> None:
         """Keep an opt; if it qualifies `event`, it is the VEN's answer from now on (2.0b rule 206).
@@ -363,6 +386,10 @@ class EventService(GroupService):
                     resource_ids=opt.target.resource_ids,
                 )
             )
+        self._note_answers(answers)
+        self.notices.publish(
+            "opt-created", ven_id=opt.ven_id, event_id=opt.event_id, opt_id=opt.opt_id, opt_type=opt.opt_type.value
+        )
 
     async def cancel_opt(self, ven_id: str, opt_id: str) -> None:
         """Forget the VEN's schedules with that ID (2.0b rules 204, 208).
@@ -377,6 +404,7 @@ class EventService(GroupService):
             )
         if not opts or not await self.store.delete_opts(ven_id, opt_id):
             raise RemoteProtocolError(f"there is no opt {opt_id!r} of this VEN", code="452", rule="208")
+        self.notices.publish("opt-cancelled", ven_id=ven_id, opt_id=opt_id)
 
 
 def _trace(answer: Answer, step: Step, *, request_id: str | None) -> Trace:

@@ -16,6 +16,7 @@ from pyopenadr.model import Event, Registration
 from pyopenadr.model.time import Duration
 from pyopenadr.store.port import Change, Outgoing, Source, Store, Topic
 from pyopenadr.vtn.delivery import KINDS, CancelRegistration, Item, Mailbox, RegisterReports, Reregister, Ven, pack
+from pyopenadr.vtn.notice import Notices
 from pyopenadr.vtn.service.directory import Directory
 from pyopenadr.vtn.service.replica import Replica
 
@@ -67,6 +68,7 @@ class PartyService(Replica):
         """Called for each VEN that another worker has changed."""
         self.on_requests: Callable[[str], None] = _ignore
         """Called with the ven_id when another worker has changed which reports of ours the VEN gets."""
+        self.notices = Notices(clock)
 
     async def start(self) -> None:
         self._vens = {}
@@ -293,6 +295,7 @@ class PartyService(Replica):
                 second_fingerprint=base.second_fingerprint if base is not None else None,
             )
             await self._keep(registration, fresh=fresh)
+            self.notices.publish("ven-registered", ven_id=registration.ven_id, fresh=fresh)
             return registration, fresh
 
     def _print_for(self, ven_id: str, shown: str | None, base: Registration | None) -> str | None:
@@ -430,6 +433,23 @@ class PartyService(Replica):
             ven.registration = msgspec.structs.replace(before, registration_id=None)
             self._directory.note(ven.registration, before)
             ven.mailbox = Mailbox()
+        self.notices.publish("ven-unregistered", ven_id=ven_id)
+
+    async def remove(self, ven_id: str) -> None:
+        """Forget a VEN with all that it has said and reported. It is not told, and may come again as a stranger."""
+        ven = self._vens.get(ven_id)
+        if ven is None:
+            return
+        async with self.alone(self._registering, "registering"), ven.lock, self.store.holding(_key(ven_id)):
+            ven.mailbox.doubt()
+            await self.store.delete_ven(ven_id)
+            before = ven.registration
+            ven.registration = msgspec.structs.replace(before, registration_id=None)
+            nobody = {"ven_name": None, "fingerprint": None, "second_fingerprint": None}
+            self._directory.note(msgspec.structs.replace(ven.registration, **nobody), before)
+            ven.mailbox = Mailbox()
+            self._vens.pop(ven_id, None)
+        self.notices.publish("ven-removed", ven_id=ven_id)
 
     async def request_cancellation(self, ven_id: str) -> None:
         """Tell the VEN that its registration ends; it ends when the VEN has answered."""

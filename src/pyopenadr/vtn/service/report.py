@@ -56,6 +56,7 @@ class ReportService(PartyService):
             await self.store.remove_outgoing(ven_id, old)
             mailbox.remove(old)
             mailbox.add(items)
+        self.notices.publish("report-registered", ven_id=ven_id, reports=len(capabilities))
         return chosen
 
     async def request_reports(self, ven_id: str, requests: Sequence[ReportRequest]) -> None:
@@ -179,6 +180,14 @@ class ReportService(PartyService):
                 for reading in report.readings
             ]
         )
+        for report in reports:
+            self.notices.publish(
+                "report-received",
+                ven_id=ven_id,
+                report_request_id=report.report_request_id,
+                report_specifier_id=report.report_specifier_id,
+                readings=len(report.readings),
+            )
 
     async def note_delivered(self, ven_id: str, report_request_ids: Iterable[str]) -> None:
         """Reports have come: whoever delivers has the request, and one for a single report is fulfilled."""
