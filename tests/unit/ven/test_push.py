@@ -411,7 +411,7 @@ def tls_client(pki: Pki, vtn: OpenADRServer, family: str, push: Listener, **sett
 async def test_over_mutual_tls(pki: Pki, family: str) -> None:
     seen: list[Event] = []
     tls = ServerTls(certificates=pki.vtn, ca_file=pki.ca_file)
-    async with OpenADRServer("vtn", port=0, tls=tls) as vtn:
+    async with OpenADRServer("vtn", port=0, tls=tls, enrolment="open") as vtn:
         client = tls_client(pki, vtn, family, listener(pki, family), on_event=noting(seen))
         async with auto(client):
             await until(lambda: bool(vtn.vens))
