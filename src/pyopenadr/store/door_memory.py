@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 
 from pyopenadr.store import row
+from pyopenadr.store.part_memory import MemoryPart
 from pyopenadr.store.port import Admission, Claim, Knock
 
 __all__ = ["MemoryDoor"]
 
 
-class MemoryDoor(ABC):
+class MemoryDoor(MemoryPart):
     """The part of a store in memory that is about who may come in."""
 
     def __init__(self) -> None:
@@ -20,9 +20,6 @@ class MemoryDoor(ABC):
         self._claims: dict[tuple[str, str], int] = {}
         self._admissions: dict[str, Admission] = {}
         self._knocks: dict[str, Knock] = {}
-
-    @abstractmethod
-    def _check_open(self) -> None: ...
 
     async def claim(self, claims: Sequence[Claim]) -> list[bool]:
         self._check_open()

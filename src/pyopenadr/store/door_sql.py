@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Connection, Select, delete, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from pyopenadr.store import row, statement, table
-from pyopenadr.store.port import Admission, Change, Claim, Knock
-from pyopenadr.store.row import Found
+from pyopenadr.store.part_sql import SqlPart
+from pyopenadr.store.port import Admission, Claim, Knock
 
 __all__ = ["SqlDoor"]
 
 T = TypeVar("T")
 
 
-class SqlDoor(ABC):
+class SqlDoor(SqlPart):
     """The part of a store in a database that is about who may come in."""
-
-    @abstractmethod
-    async def _list(self, query: Select[Any], read: Callable[[Found], T]) -> list[T]: ...
-
-    @abstractmethod
-    async def _first(self, query: Select[Any], read: Callable[[Found], T]) -> T | None: ...
-
-    @abstractmethod
-    async def _write(self, work: Callable[[Connection], T], *concerns: Change) -> T: ...
 
     async def claim(self, claims: Sequence[Claim]) -> list[bool]:
         rows = [

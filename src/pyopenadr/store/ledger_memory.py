@@ -9,11 +9,12 @@ from datetime import datetime
 import msgspec
 
 from pyopenadr.store.ledger import Notice, Record, Replay, Token, Webhook
+from pyopenadr.store.part_memory import MemoryPart
 
 __all__ = ["MemoryLedger"]
 
 
-class MemoryLedger:
+class MemoryLedger(MemoryPart):
     """A `Ledger` in plain dictionaries and lists."""
 
     def __init__(self) -> None:
@@ -25,9 +26,6 @@ class MemoryLedger:
         self._webhooks: dict[str, Webhook] = {}
         self._leases: dict[str, tuple[str, datetime]] = {}
         self._sequence = itertools.count(1)
-
-    def _check_open(self) -> None:
-        raise NotImplementedError
 
     async def save_token(self, token: Token) -> None:
         self._check_open()

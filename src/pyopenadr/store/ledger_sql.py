@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import (
     BindParameter,
     Connection,
-    Select,
     Table,
     bindparam,
     delete,
@@ -23,25 +22,15 @@ from sqlalchemy import (
 
 from pyopenadr.store import ledger_row, ledger_table, row, statement
 from pyopenadr.store.ledger import Notice, Record, Replay, Token, Webhook
-from pyopenadr.store.port import Change
-from pyopenadr.store.row import Found
+from pyopenadr.store.part_sql import SqlPart
 
 __all__ = ["SqlLedger"]
 
 T = TypeVar("T")
 
 
-class SqlLedger:
+class SqlLedger(SqlPart):
     """A `Ledger` in a database, on top of the store's reading and writing."""
-
-    async def _list(self, query: Select[Any], read: Callable[[Found], T]) -> list[T]:
-        raise NotImplementedError
-
-    async def _first(self, query: Select[Any], read: Callable[[Found], T]) -> T | None:
-        raise NotImplementedError
-
-    async def _write(self, work: Callable[[Connection], T], *concerns: Change) -> T:
-        raise NotImplementedError
 
     async def _keep(self, into: Table, kept: row.Row) -> None:
         await self._write(lambda connection: statement.save(connection, into, [kept]))

@@ -15,10 +15,10 @@ import msgspec
 from pyopenadr.errors import StoreError
 from pyopenadr.model import Capability, Opt, Registration
 from pyopenadr.store import row
+from pyopenadr.store.dispatch_memory import MemoryDispatch
 from pyopenadr.store.door_memory import MemoryDoor
 from pyopenadr.store.feed import Feed
 from pyopenadr.store.ledger_memory import MemoryLedger
-from pyopenadr.store.memory_dispatch import MemoryDispatch
 from pyopenadr.store.port import Answer, Outgoing, Source, StoredEvent, StoredReading, StoredRequest
 from pyopenadr.store.sharing import Sharing
 

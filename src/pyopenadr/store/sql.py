@@ -19,6 +19,7 @@ from pyopenadr.store import row, schema, statement, table
 from pyopenadr.store.claim import Claim
 from pyopenadr.store.cluster import Cluster
 from pyopenadr.store.database import DATABASE_ERRORS, Database, connect, connect_asyncpg, store_error
+from pyopenadr.store.dispatch_sql import SqlDispatch
 from pyopenadr.store.door_sql import SqlDoor
 from pyopenadr.store.feed import Feed
 from pyopenadr.store.ledger_sql import SqlLedger
@@ -26,7 +27,6 @@ from pyopenadr.store.port import Answer, Change, Outgoing, Source, StoredEvent, 
 from pyopenadr.store.reading import save_readings
 from pyopenadr.store.row import Found, Row
 from pyopenadr.store.sharing import Sharing
-from pyopenadr.store.sql_dispatch import SqlDispatch
 from pyopenadr.store.writer import Writer
 
 __all__ = ["SqlStore"]

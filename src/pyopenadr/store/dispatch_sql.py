@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from pyopenadr.errors import StoreError
 from pyopenadr.model import Group, Member, ReportRule, Resource
 from pyopenadr.store import dispatch_row as row
 from pyopenadr.store import statement, table
+from pyopenadr.store.part_sql import SqlPart
 from pyopenadr.store.port import Change, Draft, Topic, Trace
-from pyopenadr.store.row import Found, to_micros
-from pyopenadr.store.writer import Writer
+from pyopenadr.store.row import to_micros
 
 __all__ = ["SqlDispatch"]
 
@@ -28,17 +28,8 @@ def _add_traces(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     connection.execute(_ADD_TRACE, rows)
 
 
-class SqlDispatch:
+class SqlDispatch(SqlPart):
     """See `pyopenadr.store.sql.SqlStore`."""
-
-    async def _list(self, query: Select[Any], read: Callable[[Found], T]) -> list[T]:
-        raise NotImplementedError  # the whole store has the connection
-
-    async def _write(self, work: Callable[[Connection], T], *concerns: Change) -> T:
-        raise NotImplementedError
-
-    def _open_writer(self) -> Writer:
-        raise NotImplementedError
 
     # --- events -------------------------------------------------------------------------------------------------
 

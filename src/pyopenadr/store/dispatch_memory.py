@@ -8,12 +8,13 @@ from pyopenadr.errors import StoreError
 from pyopenadr.model import Group, Member, ReportRule, Resource
 from pyopenadr.store import dispatch_row as row
 from pyopenadr.store.feed import Feed
+from pyopenadr.store.part_memory import MemoryPart
 from pyopenadr.store.port import Draft, Trace
 
 __all__ = ["MemoryDispatch"]
 
 
-class MemoryDispatch:
+class MemoryDispatch(MemoryPart):
     """See `pyopenadr.store.memory.MemoryStore`."""
 
     _feed: Feed[str | None]
@@ -26,9 +27,6 @@ class MemoryDispatch:
         self._groups: dict[str, Group] = {}
         self._members: dict[str, dict[tuple[str, str], Member]] = {}
         self._resources: dict[str, dict[str, Resource]] = {}
-
-    def _check_open(self) -> None:
-        raise NotImplementedError  # the whole store knows
 
     async def save_draft(self, draft: Draft) -> None:
         self._check_open()
