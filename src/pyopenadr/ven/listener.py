@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from pyopenadr.errors import ConfigError, OpenADRError, RemoteProtocolError, SignatureInvalid, WireError
+from pyopenadr.transport.body import BodyRefused, Gone, read_body
 from pyopenadr.transport.server import HttpServer
 from pyopenadr.transport.tls import ServerTls
 from pyopenadr.v2 import wire
@@ -181,7 +181,8 @@ class PushApp:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status, body = self._refusal(scope) or await self._answer(scope["path"], receive)
+        asked = dict(scope["headers"])
+        status, body = self._refusal(scope, asked) or await self._answer(scope["path"], receive, asked)
         kind = b"application/xml" if status == 200 else b"text/plain; charset=utf-8"
         headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
         if status in (408, 413):
@@ -189,7 +190,7 @@ class PushApp:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _refusal(self, scope: Scope) -> tuple[int, bytes] | None:
+    def _refusal(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[int, bytes] | None:
         """What is wrong with the request before its body is read, if anything is."""
         if not self._door.is_mine(scope["path"]):
             return 404, b"nothing is here; OpenADR 2.0b is at /OpenADR2/Simple/2.0b/<service>\n"
@@ -200,7 +201,6 @@ class PushApp:
             return 403, b"this certificate is not that of the VTN of this VEN\n"
         if scope["method"] != "POST":
             return 501, b"OpenADR 2.0 uses POST only\n"
-        headers = dict(scope["headers"])
         kind = headers.get(b"content-type", b"application/xml").lower().replace(b" ", b"")
         if kind.split(b";")[0] not in (b"application/xml", b"text/xml"):
             return 406, b"the Content-Type must be application/xml\n"
@@ -208,23 +208,14 @@ class PushApp:
             return 406, b"send messages uncompressed, without Content-Encoding\n"
         return None
 
-    async def _answer(self, path: str, receive: Receive) -> tuple[int, bytes]:
-        most = DEFAULT_LIMITS.max_bytes
-        body = bytearray()
+    async def _answer(self, path: str, receive: Receive, headers: Mapping[bytes, bytes]) -> tuple[int, bytes]:
         try:
-            async with asyncio.timeout(_BODY_TIMEOUT_S):
-                more = True
-                while more:
-                    part = await receive()
-                    if part["type"] == "http.disconnect":
-                        return 400, b"the message broke off\n"
-                    body += part.get("body", b"")
-                    more = part.get("more_body", False)
-                    if len(body) > most:
-                        return 413, f"a message may have {most} bytes\n".encode()
-        except TimeoutError:
-            return 408, f"the message did not arrive within {_BODY_TIMEOUT_S:g} seconds\n".encode()
-        return await self._door.handle(path, bytes(body))
+            body = await read_body(receive, headers, most=DEFAULT_LIMITS.max_bytes, timeout_s=_BODY_TIMEOUT_S)
+        except Gone:
+            return 400, b"the message broke off\n"
+        except BodyRefused as refused:
+            return refused.status, f"{refused}\n".encode()
+        return await self._door.handle(path, body)
 
 
 class Reception:

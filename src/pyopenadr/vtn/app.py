@@ -5,7 +5,6 @@ The 2.0 endpoints are answered right here, without a framework in between, becau
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import logging
 import re
@@ -15,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from pyopenadr.errors import OpenADRError, StoreUnavailable, TransportError
+from pyopenadr.transport.body import BodyRefused, Gone, read_body
 from pyopenadr.transport.proxy import TrustedProxy
 from pyopenadr.v2.xml import DEFAULT_LIMITS
 from pyopenadr.vtn.doors.talk import Peer
@@ -116,13 +116,13 @@ class App:
         headers = dict(scope["headers"])
         try:
             status, body = await self._answer(scope, receive, headers)
-        except _Gone:
+        except Gone:
             return
         except _Elsewhere:
             await self._serve_beside(scope, receive, send)
             return
-        except _Refused as refused:
-            status, body = refused.status, refused.text
+        except (_Refused, BodyRefused) as refused:
+            status, body = refused.status, f"{refused}\n".encode()
         except StoreUnavailable as error:
             log.warning("a request to %r is not answered: %s", scope["path"], error)
             status, body = 503, b"this VTN can't reach its database now: try again later\n"
@@ -172,11 +172,7 @@ class App:
         if not self._addresses.take(peer.address.rpartition(":")[0] or peer.address):
             raise _Refused(503, "too many requests from this address, try again later")
         _check_kind(headers)
-        try:
-            with _Deadline(self._body_timeout_s):
-                body = await self._body(receive, headers)
-        except TimeoutError:
-            raise _Refused(408, f"the message did not arrive within {self._body_timeout_s:g} seconds") from None
+        body = await read_body(receive, headers, most=self._max_body, timeout_s=self._body_timeout_s)
         if not await self._wake():
             raise _Refused(503, "this VTN has been stopped")
         if peer.not_after is not None and peer.not_after < self._now():
@@ -232,51 +228,6 @@ class App:
             log.warning("%s is no trusted proxy and has no TLS: refused", address or "somebody")
             raise _Refused(403, "connect through the proxy")
 
-    async def _body(self, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
-        """The request's body."""
-        declared = headers.get(b"content-length", b"0")
-        size = int(declared) if declared.isdigit() else 0
-        parts: list[bytes] = []
-        received = 0
-        more = True
-        while more and size <= self._max_body:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _Gone
-            parts.append(message.get("body", b""))
-            more = message.get("more_body", False)
-            received += len(parts[-1])
-            size = max(size, received)
-        if size > self._max_body:
-            raise _Refused(413, f"a message may have {self._max_body} bytes")
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-class _Deadline:
-    """Bounds the time of what is awaited inside, as `asyncio.timeout` does at four times the cost."""
-
-    __slots__ = ("_alarm", "_passed", "_task")
-
-    def __init__(self, seconds: float) -> None:
-        self._task = asyncio.current_task()
-        self._passed = False
-        self._alarm = asyncio.get_running_loop().call_later(seconds, self._pass)
-
-    def _pass(self) -> None:
-        self._passed = True
-        if self._task is not None:
-            self._task.cancel()
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        self._alarm.cancel()
-        is_ours = self._passed and kind is not None and issubclass(kind, asyncio.CancelledError)
-        # Only our own cancellation is turned into a time-out; one from outside on top of it goes on.
-        if is_ours and (self._task is None or self._task.uncancel() == 0):
-            raise TimeoutError
-
 
 def _check_kind(headers: dict[bytes, bytes]) -> None:
     """Refuse a body that is no XML, or in another charset or compressed (2.0b rule 53)."""
@@ -292,10 +243,6 @@ def _check_kind(headers: dict[bytes, bytes]) -> None:
         raise _Refused(406, "send messages uncompressed, without Content-Encoding")
 
 
-class _Gone(Exception):
-    """The client has left in the middle of its request."""
-
-
 class _Elsewhere(Exception):
     """The request is for what is beside the 2.0 endpoints."""
 
@@ -306,7 +253,6 @@ class _Refused(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status
-        self.text = f"{text}\n".encode()
 
 
 def _normal(path: str) -> str:
