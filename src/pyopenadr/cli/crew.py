@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
 import sys
 import time
 from collections.abc import Sequence
+
+from pyopenadr.cli.interrupt import on_interrupt
 
 __all__ = ["Crew", "inherited"]
 
@@ -48,9 +49,7 @@ class Crew:
     async def run(self) -> None:
         """Keep the workers running until the process is told to end by SIGTERM or SIGINT."""
         self._listener.listen(4096)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopping.set)
+        on_interrupt(self._stopping.set)
         reader, writer = os.pipe()  # the workers have the one end; when we die, the other ends
         try:
             places = [asyncio.create_task(self._fill(place, reader)) for place in range(1, self._count + 1)]

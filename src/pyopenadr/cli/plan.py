@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ import typer
 
 from pyopenadr.agent.file import read_plan
 from pyopenadr.agent.plan import Plan, schema
+from pyopenadr.cli.interrupt import on_interrupt
 from pyopenadr.clock import SystemClock
 from pyopenadr.errors import ConfigError
 
@@ -160,10 +160,7 @@ async def _run(plan: Plan) -> None:
             transport = RecordingTransport(transport, tape.keep, who=plan.ven.name, clock=clock)
         state = state_of(plan)
         agent = Agent(plan, transport, state=str(state) if state else None, clock=clock, signing_key=_signing_key(plan))
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in a loop
-                loop.add_signal_handler(number, agent.stop)
+        on_interrupt(agent.stop)
         port = plan.status.port if plan.status is not None else None
         async with Door(agent, clock, path=socket_of(plan), port=port):
             typer.echo(

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import signal
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from pyopenadr.cli.interrupt import on_interrupt
 from pyopenadr.cli.tape import Tape
 from pyopenadr.clock import SystemClock
 from pyopenadr.model import Event, OptType
@@ -108,10 +108,7 @@ def talk(
 
 
 async def _run(client: OpenADRClient) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in a loop
-            loop.add_signal_handler(number, client.stop)
+    on_interrupt(client.stop)
     async with client:
         await client.run()
 

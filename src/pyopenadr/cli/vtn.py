@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import signal
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from pyopenadr.cli.crew import Crew, inherited
+from pyopenadr.cli.interrupt import on_interrupt
 from pyopenadr.cli.log import set_up_logging
 from pyopenadr.cli.tape import Tape
 from pyopenadr.errors import ConfigError, LocalProtocolError
@@ -224,9 +224,7 @@ async def _serve(
     """Serve until told to stop; also when `crew`, a pipe, ends, for then nobody would start and stop workers."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in a loop
-            loop.add_signal_handler(number, stopping.set)
+    on_interrupt(stopping.set)
     if crew is not None:
 
         def orphaned(pipe: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import binascii
 import logging
+from abc import ABC, abstractmethod
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
@@ -39,15 +40,15 @@ class Page(msgspec.Struct, frozen=True):
     after: str | None = None
 
 
-class ReportDesk:
+class ReportDesk(ABC):
     """Reports by rule, and readings over many VENs."""
 
     clock: Clock
     _service: Service
     _upkeep: dict[str, timedelta]
 
-    async def start(self) -> None:
-        raise NotImplementedError  # the server itself starts
+    @abstractmethod
+    async def start(self) -> None: ...
 
     # --- rules ------------------------------------------------------------------------------------------------------
 

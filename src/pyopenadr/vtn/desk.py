@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +23,7 @@ from pyopenadr.vtn.handler import Caller
 from pyopenadr.vtn.question import Backend
 from pyopenadr.vtn.service import Service
 from pyopenadr.vtn.service.board import Board, DeliveryState
-from pyopenadr.vtn.service.dispatch import Plan, chosen_by_hand
+from pyopenadr.vtn.service.dispatch import Plan, draft_of
 
 __all__ = ["DispatchRules", "EventDesk", "GroupDesk"]
 
@@ -54,7 +55,7 @@ class DispatchRules(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, **{name: value for name, value in given.items() if value is not None})
 
 
-class _Desk:
+class _Desk(ABC):
     """What the desks need of the server."""
 
     clock: Clock
@@ -63,11 +64,11 @@ class _Desk:
     _caller: Caller
     _rules: DispatchRules
 
-    async def start(self) -> None:
-        raise NotImplementedError  # the server itself starts
+    @abstractmethod
+    async def start(self) -> None: ...
 
-    async def _apply_rules(self, ven_ids: Iterable[str], *, replaced: str | None = None) -> None:
-        raise NotImplementedError  # the desk for reports knows
+    @abstractmethod
+    async def _apply_rules(self, ven_ids: Iterable[str], *, replaced: str | None = None) -> None: ...
 
     def _second(self) -> datetime:
         """The present time as it is sent: whole seconds."""
@@ -249,14 +250,7 @@ class EventDesk(_Desk):
         """
         await self.start()
         stored = await self._service.store.load_event(event_id)
-        draft = await self._service.draft(event_id) if stored is None else Draft(event=stored.event)
-        if stored is not None:
-            draft = Draft(
-                event=stored.event,
-                ven_ids=chosen_by_hand(stored),
-                opt_schedules=stored.dispatch.opt_schedules,
-                answer_within=stored.dispatch.answer_within,
-            )
+        draft = await self._service.draft(event_id) if stored is None else draft_of(stored)
         event = copied_event(draft.event, start, changes, self._second())
         await self._service.save_draft(msgspec.structs.replace(draft, event=event))
         return event
@@ -274,8 +268,8 @@ class EventDesk(_Desk):
             ModelError: the event would not be legal; the error names the rule.
         """
         await self.start()
-        if not self._service.is_open(event_id) and event_id in [event.event_id for event in await self.drafts()]:
-            draft = await self._service.draft(event_id)
+        draft = None if self._service.is_open(event_id) else await self._service.find_draft(event_id)
+        if draft is not None:
             try:
                 event = msgspec.structs.replace(draft.event, **changes)
             except TypeError as error:

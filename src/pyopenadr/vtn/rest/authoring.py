@@ -14,7 +14,7 @@ from pyopenadr.model import Baseline, Event, Interval, ResponseRequired, Signal,
 from pyopenadr.model.time import ZERO, Duration, as_utc
 from pyopenadr.store.port import Draft, StoredEvent
 from pyopenadr.vtn.draft import changed_event, check_event, copied_event, new_id
-from pyopenadr.vtn.service.dispatch import chosen_by_hand
+from pyopenadr.vtn.service.dispatch import draft_of
 
 __all__ = ["EventChanges", "EventCopy", "NewEvent", "copied_draft", "new_draft", "revised_draft", "revised_event"]
 
@@ -160,13 +160,7 @@ def _changed(changes: EventChanges) -> dict[str, Any]:
 def copied_draft(old: StoredEvent | Draft, copy: EventCopy, now: datetime) -> Draft:
     """A new event like another one, at another time."""
     if isinstance(old, StoredEvent):
-        dispatch = old.dispatch
-        old = Draft(
-            event=old.event,
-            ven_ids=chosen_by_hand(old),
-            opt_schedules=dispatch.opt_schedules,
-            answer_within=dispatch.answer_within,
-        )
+        old = draft_of(old)
     event = copied_event(old.event, copy.start, {"event_id": copy.event_id or new_id()}, now)
     check_event(event)
     ven_ids = old.ven_ids if copy.ven_ids is UNSET else copy.ven_ids or None

@@ -15,7 +15,7 @@ from pyopenadr.store.port import Dispatch, Draft, Step, StoredEvent, Trace
 from pyopenadr.vtn.service.board import Board, Delivery, DeliveryState, delivery
 from pyopenadr.vtn.service.event import EventService
 
-__all__ = ["DispatchService", "Overlap", "Plan", "chosen_by_hand"]
+__all__ = ["DispatchService", "Overlap", "Plan", "draft_of"]
 
 
 class Overlap(msgspec.Struct, frozen=True):
@@ -214,10 +214,14 @@ class DispatchService(EventService):
 
     async def draft(self, event_id: str) -> Draft:
         """The draft with that ID; LocalProtocolError if there is none."""
-        for draft in await self.store.list_drafts():
-            if draft.event.event_id == event_id:
-                return draft
-        raise LocalProtocolError(f"there is no draft of an event {event_id!r}", code="452")
+        draft = await self.find_draft(event_id)
+        if draft is None:
+            raise LocalProtocolError(f"there is no draft of an event {event_id!r}", code="452")
+        return draft
+
+    async def find_draft(self, event_id: str) -> Draft | None:
+        """The draft with that ID, if there is one."""
+        return next((draft for draft in await self.store.list_drafts() if draft.event.event_id == event_id), None)
 
     # --- what has become of it --------------------------------------------------------------------------------------
 
@@ -324,6 +328,17 @@ def chosen_by_hand(stored: StoredEvent) -> tuple[str, ...] | None:
         return None
     named = {*stored.recipients, *stored.dispatch.skipped}
     return None if named == set(stored.event.target.ven_ids) else tuple(sorted(named))
+
+
+def draft_of(stored: StoredEvent) -> Draft:
+    """A published event as a draft, to be sent out to the same VENs in the same way."""
+    dispatch = stored.dispatch
+    return Draft(
+        event=stored.event,
+        ven_ids=chosen_by_hand(stored),
+        opt_schedules=dispatch.opt_schedules,
+        answer_within=dispatch.answer_within,
+    )
 
 
 def _collide(one: Event, other: Event) -> bool:

@@ -122,18 +122,13 @@ def _second(office: Office) -> datetime:
     return office.clock.now().replace(microsecond=0)
 
 
-async def _draft(office: Office, event_id: str) -> Draft | None:
-    drafts = await office.service.store.list_drafts()
-    return next((draft for draft in drafts if draft.event.event_id == event_id), None)
-
-
 async def _found(office: Office, event_id: str) -> StoredEvent | Draft:
     """The event or draft with that ID.
 
     Raises:
         Refusal: 404, there is none.
     """
-    found = await office.service.store.load_event(event_id) or await _draft(office, event_id)
+    found = await office.service.store.load_event(event_id) or await office.service.find_draft(event_id)
     if found is None:
         raise Refusal(404, f"there is no event {event_id!r}")
     return found
@@ -143,7 +138,7 @@ async def _make(office: Office, new: Draft, *, draft: bool) -> Response[EventVie
     """Keep a new event, as a draft or published."""
     event_id = new.event.event_id
     async with office.drafting:
-        if await _draft(office, event_id) is not None:
+        if await office.service.find_draft(event_id) is not None:
             raise Refusal(409, f"there is a draft {event_id!r} already: change it, or choose another ID")
         if draft:
             await office.service.save_draft(new)
@@ -216,7 +211,7 @@ async def change_event(
     if isinstance(found, StoredEvent):
         return _reply(office, await _change(office, found, data, if_match))
     async with office.drafting:
-        present = await _draft(office, event_id)
+        present = await office.service.find_draft(event_id)
         if present is None:
             raise Refusal(412, f"the draft {event_id!r} has been published or removed in the meantime")
         check_version(_version(present), if_match)
