@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -173,4 +174,8 @@ class Plan(_Part, frozen=True, kw_only=True):
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the file, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Plan)}
+    found = msgspec.json.schema(Plan)
+    for part in found["$defs"].values():
+        # From Python 3.13 on docstrings come without their indentation; the schema is the same everywhere.
+        part["description"] = cleandoc(part["description"])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
