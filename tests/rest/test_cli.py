@@ -16,8 +16,10 @@ from pyopenadr.cli import app
 from pyopenadr.cli.outline import read_table
 from pyopenadr.cli.remote import token_file
 from pyopenadr.errors import ConfigError
+from pyopenadr.store.port import Knock
 from pyopenadr.v2 import wire
 from tests.rest.background import Background, background
+from tests.store.sample import reading
 from tests.unit.vtn.sample import Ven, metadata
 
 Run = Callable[..., Result]
@@ -94,7 +96,6 @@ def test_an_event_from_files(run: Run, tmp_path: Path) -> None:
     assert [step["value"] for step in made["signals"][0]["intervals"]] == [0.5, 0.7]
     yaml = tmp_path / "plan.yaml"
     yaml.write_text("start: 2035-02-01T12:00:00Z\nintervals:\n  - {duration: PT1H, value: 1}\n")
-    pytest.importorskip("yaml")
     made = read(run("event", "create", str(yaml), "--yes", "--json"))["event"]
     assert made["start"] == "2035-02-01T12:00:00Z"
 
@@ -208,3 +209,77 @@ def test_a_table_of_durations(tmp_path: Path) -> None:
     assert read_table(path) == (None, [{"duration": "PT1H", "value": 1.0}, {"duration": "PT30M", "value": 2.5}])
     path.write_text("start,value,end\n2035-01-31T12:00:00Z,1,2035-01-31T12:20:00Z\n")
     assert read_table(path) == ("2035-01-31T12:00:00+00:00", [{"duration": "PT1200S", "value": 1.0}])
+
+
+def test_who_may_register(vtn: Background, run: Run) -> None:
+    store: Any = vtn.server.service.store
+    at = vtn.server.clock.now()
+    for key in ("name one", "name two"):
+        vtn.run(store.save_knock(Knock(key=key, first_at=at, last_at=at, ven_name=key[5:]), most=10))
+    assert "name one\t\tone" in run("inbox", "list").stdout
+    assert "let in" in run("inbox", "accept", "name one", "--ven", "v-one").stdout
+    run("inbox", "reject", "name two")
+    assert [one["key"] for one in read(run("inbox", "list", "--rejected", "--json"))] == ["name two"]
+    run("inbox", "forget", "name two")
+    run("inbox", "forget", "name two", code=1)
+    assert "ven-name one\t\tone\tv-one" in run("allow", "list").stdout
+    assert read(run("allow", "add", "--common-name", "d17", "--json"))["key"] == "common-name d17"
+    run("allow", "add", code=2)
+    run("allow", "remove", "common-name d17")
+    assert [one["key"] for one in read(run("allow", "list", "--json"))] == ["ven-name one"]
+
+
+def test_groups_and_resources(vtn: Background, run: Run) -> None:
+    run("group", "add", "north", "--name", "The North", "--ven", "v1", "--resource", "v2:boiler")
+    assert "north\tThe North" in run("group", "list", "--search", "nor").stdout
+    shown = read(run("group", "show", "north", "--json"))
+    assert [(one["ven_id"], one["resource_id"]) for one in shown["members"]] == [("v1", ""), ("v2", "boiler")]
+    changed = read(run("group", "change", "north", "--name", "", "--market-context", "http://p", "--json"))
+    assert (changed["name"], changed["market_context"]) == (None, "http://p")
+    assert [one["group_id"] for one in read(run("group", "list", "--programmes", "--json"))] == ["north"]
+    run("group", "join", "north", "--ven", "v3")
+    run("group", "leave", "north", "--ven", "v1", "--resource", "v2:boiler")
+    assert "v3\t" in run("group", "show", "north").stdout
+    run("group", "change", "north", code=2)
+    run("group", "join", "north", "--resource", "v2", code=2)
+    run("group", "remove", "north")
+    run("group", "show", "north", code=1)
+    run("resource", "set", "v1", "--position", "52.37,4.90")
+    run("resource", "set", "v1", "boiler", "--meter", "m17", "--name", "hot")
+    assert run("resource", "list").stdout.splitlines()[1:] == ["v1\t\t\t52.37,4.9", "v1\tboiler\thot\tm17"]
+    run("resource", "set", "v1", "--position", "north", code=2)
+    run("resource", "remove", "v1", "boiler")
+    assert [one["resource_id"] for one in read(run("resource", "list", "--ven", "v1", "--json"))] == [""]
+
+
+def test_rules_and_exported_readings(vtn: Background, run: Run, tmp_path: Path) -> None:
+    made = read(run("rule", "set", "power", "--every", "PT5M", "--ven", "v1", "--granularity", "PT1M", "--json"))
+    assert (made["ven_ids"], made["report_back_duration"]) == (["v1"], "PT300S")
+    run("rule", "set", "power", "--every", "PT10M", "--report", "telemetry")
+    assert "power\tall VENs\ttelemetry" in run("rule", "list").stdout
+    run("rule", "remove", "power")
+    assert read(run("rule", "list", "--json")) == []
+    vtn.run(vtn.server.add_ven("metered"))
+    store: Any = vtn.server.service.store
+    vtn.run(store.save_readings([reading(ven_id="metered", r_id="r1"), reading(ven_id="metered", r_id="r2")]))
+    file = tmp_path / "meters.csv"
+    run("report", "export", str(file), "--ven", "metered", "--r-id", "r2")
+    assert [line.split(",")[2] for line in file.read_text().splitlines()] == ["r_id", "r2"]
+    assert [path.name for path in tmp_path.glob("meters*")] == ["meters.csv"]
+    run("report", "export", str(tmp_path / "meters.xls"), code=2)
+    run("report", "export", str(tmp_path / "nowhere" / "m.csv"), code=2)
+    run("report", "export", str(file), "--group", "nowhere", code=1)
+
+
+def test_the_audit_and_the_webhooks(vtn: Background, run: Run) -> None:
+    run("vens", "add", "audited")
+    assert vtn.server._office is not None
+    vtn.run(vtn.server._office.records.flush())
+    assert "api\tPOST /api/vens\taudited" in run("audit", "--ven", "audited").stdout
+    assert [one["status"] for one in read(run("audit", "--ven", "audited", "--direction", "api", "--json"))] == ["201"]
+    assert run("webhook", "add", "https://example.com/hook", "--kind", "ven-offline").stdout.startswith("whsec_")
+    [made] = read(run("webhook", "list", "--json"))
+    assert (made["kinds"], "secret" in made) == (["ven-offline"], False)
+    assert "https://example.com/hook\tven-offline" in run("webhook", "list").stdout
+    run("webhook", "remove", made["webhook_id"])
+    run("webhook", "add", "https://example.com/hook", "--kind", "nonsense", code=1)

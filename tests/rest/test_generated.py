@@ -11,7 +11,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 
 from pyopenadr import DataPoint, OpenADRServer
-from pyopenadr.store.port import Source, StoredReading
+from pyopenadr.store.port import Knock, Source, StoredReading
 from tests.rest.background import Background, background
 from tests.store.sample import NOW, capability, opt, reading
 
@@ -21,6 +21,12 @@ async def furnish(server: OpenADRServer) -> str:
     await server.add_ven("ven1", ven_name="one")
     await server.add_event(event_id="event1", start=NOW, intervals=[(timedelta(hours=1), 1)])
     await server.add_event(event_id="event2", start=NOW, intervals=[(timedelta(hours=1), 1)], priority=1)
+    await server.add_group("group1", name="one", ven_ids=["ven1"], resources=[("ven1", "boiler")])
+    await server.add_resource("ven1", "boiler", meter_assets=("m1",))
+    await server.add_report_rule(rule_id="rule1", group_id="group1", report_back_duration=timedelta(minutes=5))
+    await server.allow(ven_name="two")
+    knock = Knock(key="name three", first_at=NOW, last_at=NOW, ven_name="three")
+    await server.service.store.save_knock(knock, most=10)
     server.add_report("own", points=[DataPoint(r_id="r")])
     store: Any = server.service.store
     await store.save_capabilities("ven1", Source.VEN, [capability()])
@@ -43,7 +49,7 @@ def document(vtn: tuple[Background, str]) -> Any:
 
 
 BOUNDED = settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
@@ -68,4 +74,4 @@ def test_no_request_fails_the_server(document: Any, vtn: tuple[Background, str])
 
         serve()
         served += 1
-    assert served > 20
+    assert served > 50

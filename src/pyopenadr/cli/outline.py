@@ -37,7 +37,7 @@ def _yaml(text: str) -> Any:
     try:
         import yaml
     except ImportError:
-        raise ConfigError("YAML files need PyYAML (pip install pyyaml); or write the event as JSON") from None
+        raise ConfigError("YAML files need PyYAML (pip install 'pyopenadr[vtn]'); or write the event as JSON") from None
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -7,8 +7,9 @@ import os
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -21,6 +22,8 @@ __all__ = ["Api", "Json", "TokenText", "Url", "part", "token_file"]
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 _PAGE = 1000
+_PIECE = 1 << 16
+Query = str | int | bool | list[str] | None
 _TIMEOUT_S = 30.0
 
 Url = Annotated[str, typer.Option("--url", envvar="PYOPENADR_URL", help="Where the VTN's API is, without /api.")]
@@ -71,7 +74,7 @@ class Api:
         path: str,
         body: object = None,
         *,
-        query: dict[str, str | int | bool | None] | None = None,
+        query: Mapping[str, Query] | None = None,
         headers: dict[str, str] | None = None,
     ) -> tuple[Any, dict[str, str]]:
         """The JSON of the reply (None without any), and its headers in lower case.
@@ -81,32 +84,69 @@ class Api:
             PeerRefused: the API refuses; the error says why.
             TransportError: it can't be reached.
         """
+        with self._open(method, path, body, query, headers) as reply:
+            text = self._read(reply)
+            found = {name.lower(): value for name, value in reply.headers.items()}
+        try:
+            return (json.loads(text) if text else None), found
+        except ValueError as error:
+            raise TransportError(f"what is at {self._base} is no API of a VTN: it answers no JSON") from error
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        query: Mapping[str, Query] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Any:
         given = {name: _word(value) for name, value in (query or {}).items() if value is not None}
-        url = f"{self._base}/api{path}" + (f"?{urlencode(given)}" if given else "")
+        url = f"{self._base}/api{path}" + (f"?{urlencode(given, doseq=True)}" if given else "")
         request = urllib.request.Request(url, method=method, headers={**(headers or {})})
         request.add_header("Authorization", f"Bearer {self._token}")
         if body is not None:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
         try:
-            with self._opener.open(request, timeout=_TIMEOUT_S) as reply:
-                text = reply.read()
-                found = {name.lower(): value for name, value in reply.headers.items()}
+            return self._opener.open(request, timeout=_TIMEOUT_S)
         except urllib.error.HTTPError as error:
             with error:
                 raise _refusal(error.code, error.read()) from None
-        except (OSError, ValueError) as error:
-            raise TransportError(f"the API at {self._base} can't be reached: {error}") from error
-        try:
-            return (json.loads(text) if text else None), found
-        except ValueError as error:
-            raise TransportError(f"what is at {self._base} is no API of a VTN: it answers no JSON") from error
+        except (OSError, HTTPException, ValueError) as error:
+            raise self._unreachable(error) from error
 
-    def get(self, path: str, **query: str | int | bool | None) -> Any:
+    def _unreachable(self, error: Exception) -> TransportError:
+        return TransportError(f"the API at {self._base} can't be reached: {error}")
+
+    def save(self, path: str, file: Path, **query: Query) -> None:
+        """Keep what is at a path in a file, which is there only when all of it has come.
+
+        Raises:
+            ConfigError: the file can't be written.
+        """
+        half = file.with_name(f"{file.name}.part")
+        try:
+            with self._open("GET", path, query=query) as reply, half.open("wb") as out:
+                while data := self._read(reply, _PIECE):
+                    out.write(data)
+            half.replace(file)
+        except OSError as error:
+            raise ConfigError(f"{file} can't be written: {error.strerror or error}") from error
+        finally:
+            half.unlink(missing_ok=True)
+
+    def _read(self, reply: Any, most: int = -1) -> bytes:
+        try:
+            data: bytes = reply.read(most)
+        except (OSError, HTTPException) as error:
+            raise self._unreachable(error) from error
+        return data
+
+    def get(self, path: str, **query: Query) -> Any:
         """The JSON at a path."""
         return self.ask("GET", path, query=query)[0]
 
-    def items(self, path: str, *, most: int | None = None, **query: str | int | bool | None) -> Iterator[Any]:
+    def items(self, path: str, *, most: int | None = None, **query: Query) -> Iterator[Any]:
         """Every item of a list, or the first `most`, page by page."""
         after: str | None = None
         left = most
@@ -164,5 +204,7 @@ def _refusal(status: int, body: bytes) -> Exception:
     return PeerRefused(str(status), said)
 
 
-def _word(value: str | int | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _word(value: Query) -> str | Sequence[str]:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, list) else str(value)

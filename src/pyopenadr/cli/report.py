@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pyopenadr.cli.remote import DEFAULT_URL, Api, Json, TokenText, Url, part
 from pyopenadr.cli.screen import Screen
+from pyopenadr.errors import ConfigError
 
 __all__ = ["report"]
 
@@ -104,3 +106,33 @@ def readings(
         for one in found
     ]
     Screen().table(("start", "rID", "value", "quality"), rows)
+
+
+@report.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="The file to write: .csv, or .parquet (the VTN needs pyarrow).")],
+    ven: Annotated[list[str] | None, typer.Option(help="Only this VEN; may be repeated.")] = None,
+    group: Annotated[str | None, typer.Option(help="Only the members of this group.")] = None,
+    resource: Annotated[str | None, typer.Option(help="Only what measures this resource.")] = None,
+    r_id: Annotated[str | None, typer.Option(help="Only this data point.")] = None,
+    start: Annotated[str | None, typer.Option(help="From then on, as 2030-01-31T12:00:00Z.")] = None,
+    end: Annotated[str | None, typer.Option(help="Before then.")] = None,
+    url: Url = DEFAULT_URL,
+    token: TokenText = None,
+) -> None:
+    """Write the readings of VENs to a file."""
+    kind = file.suffix.lower().removeprefix(".")
+    if kind not in ("csv", "parquet"):
+        raise ConfigError(f"{file.name} is neither .csv nor .parquet")
+    Api(url, token).save(
+        "/readings/export",
+        file,
+        format=kind,
+        ven_id=ven or None,
+        group_id=group,
+        resource_id=resource,
+        r_id=r_id,
+        start=start,
+        end=end,
+    )
+    Screen().line(f"{file} is written")

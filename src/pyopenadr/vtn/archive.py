@@ -22,13 +22,16 @@ from pyopenadr.model.time import as_utc, is_positive
 from pyopenadr.store.port import StoredReading
 from pyopenadr.v2 import vtn as rules
 from pyopenadr.vtn.draft import texts
-from pyopenadr.vtn.export import Line, line_of, to_frame, write_csv, write_parquet
+from pyopenadr.vtn.export import Line, csv_text, line_of, to_frame, write_csv, write_parquet
 from pyopenadr.vtn.service import Service
 from pyopenadr.vtn.service.rule import Gap, Scope
 
 __all__ = ["Page", "ReportDesk"]
 
 log = logging.getLogger("pyopenadr.vtn")
+
+_LINES = 1000
+"""How many lines of CSV are written at once."""
 
 _CURSOR = msgspec.json.Decoder(tuple[str, datetime, str, str])
 
@@ -238,8 +241,39 @@ class ReportDesk(ABC):
         self, ven_ids: Iterable[str] | None, group_id: str | None, resource_id: str | None, filters: dict[str, Any]
     ) -> list[Line]:
         scope = await self._scope(ven_ids, group_id, resource_id)
+        return [line async for line in self._each_line(scope, filters)]
+
+    async def _each_line(self, scope: Scope, filters: dict[str, Any]) -> AsyncIterator[Line]:
         units = _Units(self._service)
-        return [line_of(stored, await units.of(stored)) async for stored in self._readings(scope, filters)]
+        async for stored in self._readings(scope, filters):
+            yield line_of(stored, await units.of(stored))
+
+    async def csv_of_readings(
+        self,
+        *,
+        ven_ids: Iterable[str] | None = None,
+        group_id: str | None = None,
+        resource_id: str | None = None,
+        **filters: Any,
+    ) -> AsyncIterator[str]:
+        """Readings as the text of a CSV file, in pieces, so that there may be any number; chosen as elsewhere here.
+
+        Raises:
+            LocalProtocolError: there is no such group.
+        """
+        scope = await self._scope(ven_ids, group_id, resource_id)
+
+        async def pieces() -> AsyncIterator[str]:
+            yield csv_text(())
+            waiting: list[Line] = []
+            async for line in self._each_line(scope, filters):
+                waiting.append(line)
+                if len(waiting) == _LINES:
+                    yield csv_text(waiting, head=False)
+                    waiting = []
+            yield csv_text(waiting, head=False)
+
+        return pieces()
 
     # --- what is missing, and what is too much ----------------------------------------------------------------------
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import msgspec
 
@@ -15,7 +16,7 @@ from pyopenadr.model import ResourceStatus, Unit
 from pyopenadr.model.time import total_seconds
 from pyopenadr.store.port import StoredReading
 
-__all__ = ["COLUMNS", "Line", "line_of", "to_frame", "write_csv", "write_parquet"]
+__all__ = ["COLUMNS", "Line", "csv_text", "line_of", "to_frame", "write_csv", "write_parquet"]
 
 COLUMNS: Final = (
     "ven_id",
@@ -70,15 +71,27 @@ def _unit_text(unit: Unit | None) -> str | None:
     return f"{'' if unit.scale == 'none' else unit.scale}{unit.symbol or unit.name}"
 
 
+def csv_text(lines: Iterable[Line], *, head: bool = True) -> str:
+    """The lines as CSV, below their names if there is a `head`; times in ISO 8601."""
+    file = io.StringIO()
+    _write(file, lines, head=head)
+    return file.getvalue()
+
+
 def write_csv(lines: Sequence[Line], path: Path) -> int:
-    """Write the lines below their names, times in ISO 8601. Returns how many."""
+    """Write the lines to a CSV file. Returns how many."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for line in lines:
-            cells = {**line, "start": line["start"].isoformat()}
-            writer.writerow({name: _safe(cell) for name, cell in cells.items()})
+        _write(file, lines, head=True)
     return len(lines)
+
+
+def _write(file: TextIO, lines: Iterable[Line], *, head: bool) -> None:
+    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+    if head:
+        writer.writeheader()
+    for line in lines:
+        cells = {**line, "start": line["start"].isoformat()}
+        writer.writerow({name: _safe(cell) for name, cell in cells.items()})
 
 
 def _safe(cell: object) -> object:

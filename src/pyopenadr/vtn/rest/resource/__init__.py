@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from litestar import Router
 
-from pyopenadr.vtn.rest.resource import change, document, event, health, opt, record, report, token, ven, webhook
+from pyopenadr.vtn.rest.resource import (
+    admission,
+    asset,
+    change,
+    document,
+    event,
+    group,
+    health,
+    inbox,
+    opt,
+    reading,
+    record,
+    report,
+    rule,
+    token,
+    ven,
+    webhook,
+)
 
 __all__ = ["RESOURCES"]
 
@@ -12,9 +29,15 @@ RESOURCES: tuple[Router, ...] = (
     document.router,
     health.router,
     ven.router,
+    inbox.router,
+    admission.router,
+    group.router,
+    asset.router,
     event.router,
     opt.router,
     report.router,
+    rule.router,
+    reading.router,
     record.router,
     token.router,
     change.router,

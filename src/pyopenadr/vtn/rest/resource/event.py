@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET
 
 from pyopenadr.model import Event, EventStatus, OptType
-from pyopenadr.store.port import Answer, Draft, StoredEvent
+from pyopenadr.store.port import Answer, Draft, StoredEvent, Trace
 from pyopenadr.v2 import vtn as rules
 from pyopenadr.vtn.office import Office
 from pyopenadr.vtn.rest.authoring import (
@@ -94,6 +94,22 @@ class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
     response_code: str | None
     response_description: str | None
     resources: Mapping[str, OptType]
+
+
+class Deliveries(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of deliveries. `counts` says how many VENs are in which state, of all; `answer_by` is the deadline."""
+
+    items: list[DeliveryView]
+    next: str | None
+    counts: dict[str, int]
+    answer_by: datetime | None
+
+
+class DeliveryDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery with all that has happened: each message, when, and of which version of the event."""
+
+    delivery: DeliveryView
+    messages: tuple[Trace, ...]
 
 
 def _view(office: Office, found: StoredEvent | Draft) -> EventView:
@@ -338,16 +354,35 @@ async def list_answers(office: Desk, event_id: FromPath[str], after: After = Non
 
 @get("/{event_id:str}/deliveries", summary="How far an event has come")
 async def list_deliveries(
-    office: Desk, event_id: FromPath[str], after: After = None, limit: Limit = 100
-) -> Page[DeliveryView]:
+    office: Desk,
+    event_id: FromPath[str],
+    states: Annotated[
+        list[DeliveryState] | None, QueryParameter(name="state", description="Only in this state; may be repeated.")
+    ] = None,
+    after: After = None,
+    limit: Limit = 100,
+) -> Deliveries:
     """Every VEN that the event is for, and how far it has come there; by their IDs. A draft has come nowhere."""
     if isinstance(await _found(office, event_id), Draft):
-        return Page(items=[])
-    found = (await office.server.board(event_id, after=after, limit=limit + 1)).deliveries
-    shown = found[:limit]
-    return Page(
-        items=[_delivery(office, line) for line in shown], next=shown[-1].ven_id if len(found) > limit else None
+        return Deliveries(items=[], next=None, counts={}, answer_by=None)
+    board = await office.server.board(event_id, states=states, after=after, limit=limit + 1)
+    shown = board.deliveries[:limit]
+    return Deliveries(
+        items=[_delivery(office, line) for line in shown],
+        next=shown[-1].ven_id if len(board.deliveries) > limit else None,
+        counts={state.value: count for state, count in board.counts.items()},
+        answer_by=board.answer_by,
     )
+
+
+@get("/{event_id:str}/deliveries/{ven_id:str}", summary="How far an event has come with a VEN")
+async def show_delivery(office: Desk, event_id: FromPath[str], ven_id: FromPath[str]) -> DeliveryDetail:
+    """How far an event has come with one VEN, and everything that has happened, also about older versions."""
+    found = await _found(office, event_id)
+    lines = () if isinstance(found, Draft) else (await office.server.board(event_id, ven_ids=[ven_id])).deliveries
+    if not lines:
+        raise Refusal(404, f"event {event_id!r} is not for VEN {ven_id!r}")
+    return DeliveryDetail(delivery=_delivery(office, lines[0]), messages=lines[0].messages)
 
 
 def _delivery(office: Office, line: Delivery) -> DeliveryView:
@@ -382,6 +417,7 @@ router = Router(
         remove_event,
         list_answers,
         list_deliveries,
+        show_delivery,
     ],
     tags=["events"],
 )

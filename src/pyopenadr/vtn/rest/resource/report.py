@@ -15,13 +15,13 @@ from pyopenadr.model import Capability, ReportRequest
 from pyopenadr.model.time import ZERO, Duration, as_utc
 from pyopenadr.store.port import StoredReading, StoredRequest
 from pyopenadr.vtn.rest.desk import Desk
+from pyopenadr.vtn.rest.field import Id, Instant
+from pyopenadr.vtn.rest.measured import ReadingView, view_of
 from pyopenadr.vtn.rest.page import After, Limit, Page
 from pyopenadr.vtn.rest.problem import Refusal
 from pyopenadr.vtn.rest.resource.ven import known
 
 __all__ = ["router"]
-
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class NewRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,8 +30,8 @@ class NewRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     A zero `report_back_duration` asks for one report at once; a zero `duration` for reports for ever.
     """
 
-    report_specifier_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-    r_ids: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=256)], ...] | None = None
+    report_specifier_id: Id
+    r_ids: tuple[Id, ...] | None = None
     granularity: Duration = ZERO
     report_back_duration: Duration = ZERO
     start: Instant | None = None
@@ -93,7 +93,7 @@ async def list_readings(
     end: Annotated[Instant | None, QueryParameter(description="Readings before then.")] = None,
     after: After = None,
     limit: Limit = 100,
-) -> Page[StoredReading]:
+) -> Page[ReadingView]:
     """Readings by their start, then by rID. A value that is not a number is null."""
     known(office, ven_id)
     start = as_utc(start) if start is not None else None
@@ -111,7 +111,7 @@ async def list_readings(
             break
         asked *= 2
     more = len(left) > limit
-    return Page(items=left[:limit], next=_cursor(left[limit - 1]) if more else None)
+    return Page(items=[view_of(stored) for stored in left[:limit]], next=_cursor(left[limit - 1]) if more else None)
 
 
 def _key(stored: StoredReading) -> tuple[datetime, str, str]:
