@@ -1,65 +1,81 @@
 """Idle polls over HTTP with connections kept: our VTN, openleadr's, and the floor of the stack.
 
-The server has one core and the load, by `wrk` (a Debian package), another. The floor is an ASGI application
-on uvicorn that parses the poll with lxml and answers a constant. Times are per poll, from the rate.
+The load is made by `wrk` (a Debian package). The floor is an ASGI application on uvicorn that parses the poll with lxml
+and answers a constant. Times are processor time of the server for a poll. With a folder of certificates the same
+servers do mutual TLS, see `bench.tls`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import logging
 import shutil
-import socket
+import ssl
 import statistics
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from bench.load import CONNECTIONS, Load, Server, loading, serve
 from bench.measure import Row
 from pyopenadr.v2 import encode, faults, wire
 
 PACKAGES = ("pyopenadr", "openleadr", "uvicorn", "uvloop", "httptools", "aiohttp", "lxml")
-PATH = "/OpenADR2/Simple/2.0b/OadrPoll"
+BASE = "/OpenADR2/Simple/2.0b/"
+PATH = f"{BASE}OadrPoll"
 POLL = encode(wire.OadrPoll(ven_id="ven-1"))
-ROUNDS, SECONDS, CONNECTIONS = 3, 3, 64
+ROUNDS, SECONDS = 3, 3
 
 __all__ = ["PACKAGES", "run"]
 
 
-async def ours(port: int) -> None:
+async def ours(port: int, folder: str = "") -> None:
     """Our VTN with one VEN that nothing waits for."""
     from pyopenadr import OpenADRServer
+    from pyopenadr.transport.certificate import described
+    from pyopenadr.transport.tls import ServerTls
 
-    vtn = OpenADRServer("vtn", port=port, poll_frequency=timedelta(seconds=10))
+    at = Path(folder)
+    tls = ServerTls(certificates=[(at / "vtn.pem", at / "vtn.key")], ca_file=at / "ca.pem") if folder else None
+    vtn = OpenADRServer("vtn", port=port, poll_frequency=timedelta(seconds=10), tls=tls, enrolment="open")
     await vtn.add_ven("ven-1")
     ready = wire.OadrRegisteredReport(response=faults.response(), ven_id="ven-1")
     await vtn.handle(PATH, POLL)
-    await vtn.handle("/OpenADR2/Simple/2.0b/EiReport", encode(ready))
+    await vtn.handle(f"{BASE}EiReport", encode(ready))
+    await vtn.handle(PATH, POLL)
+    if folder:
+        shown = ssl.PEM_cert_to_DER_cert((at / "ven.pem").read_text("ascii"))
+        await vtn.add_fingerprint("ven-1", described(shown).fingerprint)
     await vtn.run()
 
 
-async def theirs(port: int) -> None:
+async def theirs(port: int, folder: str = "") -> None:
     """openleadr's VTN with the same."""
-    import logging
-
-    from openleadr import OpenADRServer
+    from openleadr import OpenADRServer, utils
 
     logging.disable(logging.CRITICAL)
+    at = Path(folder)
+    shown = utils.certificate_fingerprint((at / "ven.pem").read_text("ascii")) if folder else None
+    files = {"http_cert": "vtn.pem", "http_key": "vtn.key", "http_ca_file": "ca.pem"} if folder else {}
 
     async def lookup(ven_id: str) -> dict[str, Any]:
-        return {"ven_id": ven_id, "registration_id": "r-1", "fingerprint": None}
+        return {"ven_id": ven_id, "registration_id": "r-1", "fingerprint": shown}
 
-    vtn = OpenADRServer(vtn_id="vtn", http_port=port, ven_lookup=lookup, verify_message_signatures=False)
+    vtn = OpenADRServer(
+        vtn_id="vtn",
+        http_port=port,
+        ven_lookup=lookup,
+        verify_message_signatures=False,
+        **{name: str(at / file) for name, file in files.items()},
+    )
     await vtn.run_async()
     await asyncio.Event().wait()
 
 
-async def floor(port: int) -> None:
+async def floor(port: int, folder: str = "") -> None:
     """The least that a server on this stack can do."""
     import uvicorn
     from lxml import etree
@@ -72,45 +88,44 @@ async def floor(port: int) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
+    files = {"ssl_certfile": "vtn.pem", "ssl_keyfile": "vtn.key", "ssl_ca_certs": "ca.pem"} if folder else {}
+    settings: dict[str, Any] = {name: str(Path(folder) / file) for name, file in files.items()}
+    if folder:
+        settings["ssl_cert_reqs"] = ssl.CERT_REQUIRED
     await uvicorn.Server(
-        uvicorn.Config(app, port=port, lifespan="off", log_config=None, access_log=False, server_header=False)
+        uvicorn.Config(
+            app, port=port, lifespan="off", log_config=None, access_log=False, server_header=False, **settings
+        )
     ).serve()
 
 
 SERVERS = {"ours": ours, "theirs": theirs, "floor": floor}
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _by_wrk(server: Server, script: Path) -> Load:
+    """What wrk measures."""
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", str(script)]
+    with loading(), server.measured() as result:
+        done = subprocess.run(
+            [*command, f"http://127.0.0.1:{server.port}{PATH}"], capture_output=True, text=True, check=True
+        )
+        if "Non-2xx" in done.stdout:
+            raise RuntimeError(f"polls were refused:\n{done.stdout}")
+        return result(next(int(line.split()[0]) for line in done.stdout.splitlines() if " requests in " in line))
 
 
-def _rate(name: str, script: str) -> float:
-    """Polls per second that a server of its own process answers."""
-    port = _free_port()
-    server = subprocess.Popen([sys.executable, "-m", "bench.poll", name, str(port)], stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", script, f"http://127.0.0.1:{port}{PATH}"]
-        if hasattr(os, "sched_getaffinity") and shutil.which("taskset"):
-            command = ["taskset", "-c", str(_cores()[0]), *command]
-        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    finally:
-        server.kill()
-        server.wait()
-    if "Non-2xx" in out:
-        raise RuntimeError(f"{name} refused polls:\n{out}")
-    return float(next(line.split()[1] for line in out.splitlines() if line.startswith("Requests/sec")))
-
-
-def _cores() -> list[int]:
-    return list(range(os.cpu_count() or 1))
+def compared(what: str, loads: dict[str, list[Load]], *, target: float, floor_target: float) -> Row:
+    """The row of `ours`, `theirs` and `floor`, by the medians of what was measured in turns."""
+    us = {name: statistics.median(load.us for load in measured) for name, measured in loads.items()}
+    return Row(
+        what=what,
+        ours_us=us["ours"],
+        theirs_us=us["theirs"],
+        floor_us=us.get("floor"),
+        target=target,
+        floor_target=floor_target,
+        per_s={name: round(statistics.median(one.per_s for one in measured)) for name, measured in loads.items()},
+    )
 
 
 def run() -> list[Row]:
@@ -118,28 +133,19 @@ def run() -> list[Row]:
     if shutil.which("wrk") is None:
         print("idle polls are not measured: install wrk (apt-get install wrk)")
         return []
+    loads: dict[str, list[Load]] = {name: [] for name in SERVERS}
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "poll.lua"
         script.write_text(
             f'wrk.method = "POST"\nwrk.body = [==[{POLL.decode()}]==]\n'
             'wrk.headers["Content-Type"] = "application/xml"\n'
         )
-        rates: dict[str, list[float]] = {name: [] for name in SERVERS}
         for _ in range(ROUNDS):
-            for name, measured in rates.items():
-                measured.append(_rate(name, str(script)))
-    us = {name: 1e6 / statistics.median(measured) for name, measured in rates.items()}
-    return [
-        Row(what="idle poll, plain HTTP", ours_us=us["ours"], theirs_us=us["theirs"], floor_us=us["floor"], target=4),
-    ]
+            for name, measured in loads.items():
+                with Server("bench.poll", name) as server:
+                    measured.append(_by_wrk(server, script))
+    return [compared("idle poll, plain HTTP", loads, target=4, floor_target=0.8)]
 
 
 if __name__ == "__main__":
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {_cores()[-1]})
-    if sys.argv[1] == "theirs":
-        asyncio.run(theirs(int(sys.argv[2])))
-    else:
-        import uvloop
-
-        uvloop.run(SERVERS[sys.argv[1]](int(sys.argv[2])))
+    serve(SERVERS)

@@ -38,8 +38,9 @@ def program_folder() -> Path:
 class Server:
     """One PostgreSQL with its data in `folder`, which is made if it is missing."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, settings: tuple[str, ...] = _SETTINGS) -> None:
         self.folder = folder
+        self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._programs = program_folder()
         self._user: dict[str, Any] = {}
@@ -67,7 +68,7 @@ class Server:
 
     def start(self) -> None:
         """Run, and return when connections are taken."""
-        settings = [f"--{setting}" for setting in (*_SETTINGS, f"unix_socket_directories={self.folder}")]
+        settings = [f"--{setting}" for setting in (*self._settings, f"unix_socket_directories={self.folder}")]
         command = [str(self._programs / "bin" / "postgres"), "-D", str(self.data), *settings]
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(command, stderr=log, cwd=self.folder, start_new_session=True, **self._user)
