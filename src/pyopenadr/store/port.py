@@ -56,7 +56,7 @@ __all__ = [
 class Topic(StrEnum):
     """What a change is about. The key of the change is an event_id for EVENT, nothing for GROUP, else a ven_id.
 
-    The last three are no changes of the store: by them the workers share what they keep in memory only.
+    The last four are no changes of the store: by them the workers share what they keep in memory only.
     """
 
     VEN = "ven"
@@ -71,9 +71,11 @@ class Topic(StrEnum):
     SENT = "sent"
     """A message has been sent to the VEN: its item_id, and when."""
     TOLD = "told"
-    """The VEN has been told of an event: event_id, modification number, and when."""
+    """The VEN has been told of an event: event_id, modification number, when, and how often by now."""
     ENDED = "ended"
     """Report requests to the VEN are over: their IDs."""
+    HEARD = "heard"
+    """The VEN, which is pushed to, has sent something of its own."""
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True):

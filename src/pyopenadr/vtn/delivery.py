@@ -24,6 +24,7 @@ __all__ = [
     "KINDS",
     "CancelRegistration",
     "CancelReports",
+    "Carried",
     "CreateReports",
     "Item",
     "Mailbox",
@@ -115,10 +116,19 @@ class _Told(msgspec.Struct):
     at: datetime
 
 
+class Carried(msgspec.Struct, frozen=True):
+    """A message with events: its request ID, the version of each event in it, and when it was sent."""
+
+    request_id: str | None
+    versions: dict[str, int]
+    at: datetime
+
+
 class Mailbox:
     """All that concerns the delivery to one VEN.
 
-    `carried` is the last message with events that it was sent: its request ID, and the version of each event in it.
+    `carried` is the last message with events that it was given, and `pushed` the last that was begun to be pushed, as
+    long as it is not certain that the VEN has got it.
 
     It mirrors the store: changes go there first. When it is not sure what the store holds, it is `stale` and is
     refreshed before it is used again. `has_more`: there may be something to send that nobody has looked at.
@@ -128,7 +138,8 @@ class Mailbox:
         self.items: dict[str, Outgoing] = {}
         self.answers: dict[str, Answer] = {}
         self.stale = True
-        self.carried: tuple[str | None, dict[str, int]] | None = None
+        self.carried: Carried | None = None
+        self.pushed: Carried | None = None
         self.has_more = False
         self.doubts = 0
         self._notes: list[tuple[Topic, tuple[str, ...]]] = []
@@ -180,10 +191,8 @@ class Mailbox:
             item_id, at = change.detail
             self._sent_at[item_id] = datetime.fromisoformat(at)
         elif change.topic is Topic.TOLD:
-            event_id, number, at = change.detail
-            before = self._told.get(event_id)
-            times = before.times if before is not None and before.modification_number == int(number) else 0
-            self._told[event_id] = _Told(int(number), times + 1, datetime.fromisoformat(at))
+            event_id, number, at, times = change.detail
+            self._told[event_id] = _Told(int(number), int(times), datetime.fromisoformat(at))
         self.disturb()
 
     # --- messages -------------------------------------------------------------------------------------------------
@@ -202,11 +211,6 @@ class Mailbox:
         """The message has been handed to the VEN."""
         self._sent_at[item_id] = now
         self._notes.append((Topic.SENT, (item_id, now.isoformat())))
-        self.disturb()
-
-    def note_unsent(self, item_id: str) -> None:
-        """The message did not get through."""
-        self._sent_at.pop(item_id, None)
         self.disturb()
 
     def add(self, items: Iterable[Outgoing]) -> None:
@@ -281,28 +285,17 @@ class Mailbox:
         due = [at for event in events if (at := self._due_at(event, resend_after)) is not None]
         return min(due, default=None)
 
-    def note_told(self, events: Iterable[Event], now: datetime) -> None:
-        """The events have been sent to the VEN as they are now."""
+    def note_told(self, events: Iterable[Event], now: datetime, *, confirmed: bool = False) -> None:
+        """The events have been sent to the VEN as they are now.
+
+        If it has `confirmed` that it has got them, one that it must not answer needs no repetition.
+        """
         for event in events:
             told = self._told_now(event)
-            times = told.times if told is not None else 0
-            self._told[event.event_id] = _Told(event.modification_number, times + 1, now)
-            note = (event.event_id, str(event.modification_number), now.isoformat())
+            times = NEVER_DELIVERIES if confirmed else told.times + 1 if told is not None else 1
+            self._told[event.event_id] = _Told(event.modification_number, times, now)
+            note = (event.event_id, str(event.modification_number), now.isoformat(), str(times))
             self._notes.append((Topic.TOLD, note))
-        self.disturb()
-
-    def note_untold(self, events: Iterable[Event]) -> None:
-        """The message with these events did not get through."""
-        for event in events:
-            self._told.pop(event.event_id, None)
-        self.disturb()
-
-    def note_taken(self, events: Iterable[Event]) -> None:
-        """The VEN has confirmed that it has got these events, so that one it must not answer needs no repetition."""
-        for event in events:
-            told = self._told_now(event)
-            if told is not None:
-                told.times = max(told.times, NEVER_DELIVERIES)
         self.disturb()
 
     def note_answers(self, answers: Iterable[Answer]) -> None:

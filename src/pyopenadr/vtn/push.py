@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -18,6 +18,7 @@ from pyopenadr.clock import Clock
 from pyopenadr.errors import OpenADRError, PeerRefused, RemoteProtocolError, StoreError, TransportError
 from pyopenadr.model import Registration
 from pyopenadr.model.time import add
+from pyopenadr.store.port import Change, Topic
 from pyopenadr.transport.port import Reply, Transport
 from pyopenadr.transport.push import PushTransport
 from pyopenadr.transport.reach import Reach, base_of
@@ -30,6 +31,9 @@ from pyopenadr.vtn.doors.conversation import Conversation, Parcel
 from pyopenadr.vtn.doors.talk import Peer
 from pyopenadr.vtn.rota import Failure, Random, Rota
 from pyopenadr.vtn.service import Service
+
+if TYPE_CHECKING:  # it loads `cryptography`, which a VTN without signatures does not need
+    from pyopenadr.vtn.doors.signature import Signatures
 
 __all__ = ["DEFAULT_PUSH", "Push", "Pusher", "service_url"]
 
@@ -101,9 +105,13 @@ class Pusher:
     What waits is what a poll would bring, from the same queue; a message is done when the VEN has answered it. A VEN
     that can't be reached is tried again after 1, 2, 4 … up to 120 seconds, or when it is heard of.
 
+    Of several workers on one database, the one that leads pushes (`look`). Where a message counts as sent, all of them
+    know; so whoever takes the lead goes on with what no VEN has taken, as the store has it.
+
     Args:
         tls: how to call VENs, where `settings` don't say.
         loopback: whether VENs may be on this machine.
+        signatures: what signs messages for VENs that sign, and verifies their replies.
 
     Raises:
         ConfigError: a setting or a file is wrong.
@@ -121,6 +129,7 @@ class Pusher:
         loopback: bool = False,
         limits: Limits = DEFAULT_LIMITS,
         leniency: Iterable[str] = (),
+        signatures: Signatures | None = None,
         draw: Random | None = None,
     ) -> None:
         self._settings = settings
@@ -130,6 +139,8 @@ class Pusher:
         self._clock = clock
         self._limits = limits
         self._leniency = tuple(sorted(leniency_rules(leniency)))
+        self._signatures = signatures
+        self._heard: set[str] = set()
         self._reach = Reach(settings.networks, loopback=loopback, insecure=settings.insecure)
         self._draw = draw if draw is not None else random.SystemRandom()
         self._contexts = _contexts(settings.tls if settings.tls is not None else tls)
@@ -145,23 +156,59 @@ class Pusher:
 
     # --- running ----------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Begin to push, at first what was left by the last run."""
-        self._rota = Rota(
-            self._serve, self._presence.unreachable, clock=self._clock, draw=self._draw, places=self._settings.places
-        )
+    async def start(self) -> None:
+        """Begin to push, at first what was left by the last run; if another worker does, wait for its end."""
         self._service.on_due = self._due
-        self._due(None)
+        self._service.on_heard = self._relieve
+        await self.look()
 
     async def stop(self) -> None:
         """End what is under way. What was not answered is pushed again by the next run."""
-        self._service.on_due = lambda ven_ids: None
+        self._service.on_due = lambda _: None
+        self._service.on_heard = lambda _: None
+        await self._leave_off()
+
+    async def look(self) -> None:
+        """Begin to push if it is this worker's turn, leave off if it is no more, and tell whose turn it is of news.
+
+        Raises:
+            StoreError: the database is away.
+        """
+        if await self._service.store.leads():
+            if self._rota is None:
+                await self._begin()
+            return
+        await self._leave_off()
+        heard, self._heard = self._heard, set()
+        try:
+            await self._service.store.tell([Change(Topic.HEARD, ven_id) for ven_id in sorted(heard)])
+        except StoreError:
+            self._heard |= heard
+            raise
+
+    async def _begin(self) -> None:
+        await self._service.catch_up()
+        self._heard.clear()
+        self._rota = Rota(
+            self._serve, self._presence.unreachable, clock=self._clock, draw=self._draw, places=self._settings.places
+        )
+        self._due(None)
+
+    async def _leave_off(self) -> None:
         rota, self._rota = self._rota, None
         if rota is not None:
             await rota.stop()
 
     def heard(self, ven_id: str) -> None:
         """The VEN has sent something, so it is there."""
+        if self._rota is not None:
+            self._rota.relieve(ven_id)
+            return
+        registration = self._service.registration(ven_id)
+        if registration is not None and _is_pushed_to(registration):
+            self._heard.add(ven_id)  # whoever pushes to it is told soon
+
+    def _relieve(self, ven_id: str) -> None:
         if self._rota is not None:
             self._rota.relieve(ven_id)
 
@@ -176,6 +223,10 @@ class Pusher:
 
     async def _serve(self, ven_id: str) -> datetime | Failure | None:
         """Push what waits for a VEN; when to look again."""
+        try:
+            await self._service.catch_up()
+        except StoreError as error:
+            return Failure(f"the server's store fails: {error}", ours=True)
         registration = self._service.registration(ven_id)
         if registration is None or not _is_pushed_to(registration):
             return None
@@ -186,7 +237,7 @@ class Pusher:
         try:
             return await self._serve_by(transport, registration)
         except StoreError as error:
-            return Failure(f"the server's store fails: {error}")
+            return Failure(f"the server's store fails: {error}", ours=True)
         except OpenADRError as error:
             if not self._service.is_registered(ven_id):
                 return None  # it has left in the meantime
@@ -221,45 +272,46 @@ class Pusher:
             return self._settings.transport
         return PushTransport(
             self._reach,
-            fingerprints=() if registration.fingerprint is None else (registration.fingerprint,),
-            context=self._contexts(registration.fingerprint is not None),
+            fingerprints=registration.fingerprints,
+            context=self._contexts(bool(registration.fingerprints)),
             timeout_s=self._settings.timeout.total_seconds(),
         )
 
     # --- one message ------------------------------------------------------------------------------------------------
 
     async def _deliver(self, transport: Transport, registration: Registration, parcel: Parcel) -> None:
-        """Push one message and take the answer.
+        """Push one message and take the answer. Only then it counts as sent.
 
         Raises:
-            OpenADRError: it did not get through, and is due again.
+            OpenADRError: it did not get through, and is still due.
         """
         ven_id = registration.ven_id
-        is_taken = False
-        try:
-            profile: ProfileName = "2.0a" if registration.profile == "2.0a" else "2.0b"
-            body = encode(parcel.message, profile=profile)
-            reply = await transport.post(service_url(registration, parcel.message), body)
-            answer = self._read(reply, parcel, registration, profile)
-            self._presence.heard(ven_id)
-            if answer is not None:
-                await self._take(answer, registration, profile)
-            is_taken = True
-        finally:
-            if not is_taken:
-                await self._service.note_lost(ven_id, parcel.item_id, parcel.events)
-        if parcel.events:
-            await self._service.note_taken(ven_id, parcel.events)
+        profile: ProfileName = "2.0a" if registration.profile == "2.0a" else "2.0b"
+        sent_at = self._clock.now()
+        body = self._written(parcel.message, registration, profile)
+        reply = await transport.post(service_url(registration, parcel.message), body)
+        answer = await self._read(reply, parcel, registration, profile)
+        self._presence.heard(ven_id)
+        if answer is not None:
+            await self._take(answer, registration, profile)
+        if self._service.is_registered(ven_id):  # else its answer was to the end of its registration
+            await self._service.note_pushed(ven_id, parcel.item_id, parcel.events, sent_at)
         log.debug("VEN %s has taken %s", ven_id, parcel.message.message_type)
 
-    def _read(
+    def _written(self, message: wire.Message, registration: Registration, profile: ProfileName) -> bytes:
+        """The message as it is posted; signed anew for each try."""
+        if self._signatures is not None and self._signatures.signs_for(registration):
+            return self._signatures.seal(message)
+        return encode(message, profile=profile)
+
+    async def _read(
         self, reply: Reply, parcel: Parcel, registration: Registration, profile: ProfileName
     ) -> wire.Message | None:
-        """What the VEN says to a message; None is a plain yes to events.
+        """What the VEN says to a message; None is a plain yes to events, or an answer that is still to come.
 
         Raises:
             TransportError: an HTTP error.
-            WireError: it is no message.
+            WireError: it is no message, or its signature is not in order.
             RemoteProtocolError: it is a wrong one.
             PeerRefused: the VEN can't take it now.
         """
@@ -274,9 +326,16 @@ class Pusher:
                 retry=reply.status not in (*_REFUSED, 401, 403),
                 retry_after_s=reply.retry_after_s,
             )
+        signatures = self._signatures if profile == "2.0b" else None
         if not reply.body.strip():
-            return _plain(parcel, ven_id, faults.response()) if parcel.item_id is not None else None
-        message = decode(reply.body, profile=profile, limits=self._limits, leniency=self._leniency).message
+            is_proof = signatures is None or not signatures.needs_signed(registration)
+            return _plain(parcel, ven_id, faults.response()) if parcel.item_id is not None and is_proof else None
+        if signatures is None:
+            message = decode(reply.body, profile=profile, limits=self._limits, leniency=self._leniency).message
+        else:
+            message = await signatures.open_reply(
+                reply.body, registration, limits=self._limits, leniency=self._leniency
+            )
         expected = SERVICES[type(parcel.message)][1]
         if not isinstance(message, (expected, wire.OadrResponse)):
             raise RemoteProtocolError(f"the VEN answers {kind} by {message.message_type}")

@@ -40,17 +40,21 @@ class Random(Protocol):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """The work for a VEN failed. `lasting`: another try soon is of no use. `retry_after_s`: what the VEN asked for."""
+    """The work for a VEN failed. `lasting`: another try soon is of no use. `retry_after_s`: what the VEN asked for.
+
+    `ours`: the VEN has nothing to do with it.
+    """
 
     reason: str
     lasting: bool = False
     retry_after_s: float | None = None
+    ours: bool = False
 
 
 class _Trouble(msgspec.Struct):
-    """A VEN for which the work has failed `times` times in a row, at first at `since`."""
+    """A VEN for which the work has failed `times` times in a row, at first by its own fault at `since`."""
 
-    since: datetime
+    since: datetime | None = None
     times: int = 0
 
 
@@ -59,7 +63,7 @@ class Rota:
 
     `work` returns None if all is done, an instant at which to call again, or a `Failure`, which is followed by another
     try after a while; meanwhile `call` for that VEN changes nothing, but `relieve` does. `on_failure(ven_id, since)`
-    hears of each failure and when the row of them began.
+    hears of each failure of a VEN and when the row of them began.
 
     At most `places` calls are quick and at most `places * 4` slow at the same time. A call becomes slow when it takes
     long, and a VEN that has failed before begins as slow: so those that are dead take no place from the others.
@@ -160,7 +164,7 @@ class Rota:
             outcome = await self._work(ven_id)
         except Exception:  # a bug or a broken store must not end the service of this VEN for good
             log.exception("serving VEN %s failed; trying again later", ven_id)
-            outcome = Failure("the server failed")
+            outcome = Failure("the server failed", ours=True)
         if isinstance(outcome, Failure):
             self._note_failure(ven_id, outcome)
             return
@@ -170,15 +174,18 @@ class Rota:
 
     def _note_failure(self, ven_id: str, failure: Failure) -> None:
         now = self._clock.now()
-        trouble = self._troubles.setdefault(ven_id, _Trouble(now))
+        trouble = self._troubles.setdefault(ven_id, _Trouble())
         # The exponent is bounded: a VEN may be away for months.
         wait = MOST_WAIT_S if failure.lasting else min(MOST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(trouble.times, 20))
         wait *= 0.9 + 0.2 * self._draw.random()
         wait = max(wait, min(failure.retry_after_s or 0.0, MOST_RETRY_AFTER_S))
         trouble.times += 1
-        log.warning("VEN %s can't be reached: %s; next try in %.1f s", ven_id, failure.reason, wait)
+        what = "can't be pushed to" if failure.ours else "can't be reached"
+        log.warning("VEN %s %s: %s; next try in %.1f s", ven_id, what, failure.reason, wait)
         self._call_at(ven_id, now + timedelta(seconds=wait))
-        self._on_failure(ven_id, trouble.since)
+        if not failure.ours:
+            trouble.since = trouble.since or now
+            self._on_failure(ven_id, trouble.since)
 
     # --- later ------------------------------------------------------------------------------------------------------
 

@@ -223,6 +223,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
                 loopback=_is_loopback(host),
                 limits=limits,
                 leniency=leniency,
+                signatures=self._signatures,
             )
         )
         if pusher is not None:
@@ -295,13 +296,15 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
             self._watch.start()
             await self._provider.start()
             if self._pusher is not None:
-                self._pusher.start()
+                await self._pusher.start()
         except BaseException:  # whatever stopped it: nothing may stay open
             await self._service.stop()
             raise
         self._spawn(keep_on(self._service.keep_up, self.clock, 0.0, "taking up what other workers do"))
         if self._office is not None:
             self._office.start()
+        if self._pusher is not None and self._service.store.is_shared:
+            self._spawn(keep_on(self._pusher.look, self.clock, 1.0, "seeing who pushes"))
         self._spawn(keep_on(self._watch.look, self.clock, self._watch.step_s, "watching the VENs"))
         self._spawn(keep_on(self._service.close_events, self.clock, 10.0, "putting away events that are over"))
         self._spawn(keep_on(self._follow_events, self.clock, 1.0, "following what becomes of events"))

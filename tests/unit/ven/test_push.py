@@ -23,12 +23,14 @@ from pyopenadr.transport.memory import Fault, MemoryTransport
 from pyopenadr.transport.tls import ClientTls, ServerTls, client_context
 from pyopenadr.v2 import decode, encode, wire
 from pyopenadr.v2.bridge import lower_request
+from pyopenadr.v2.signature import Trust
 from pyopenadr.ven import OpenADRClient
 from pyopenadr.ven.listener import Listener
 from pyopenadr.vtn import rota
 from pyopenadr.vtn.push import Push
 from pyopenadr.vtn.server import OpenADRServer
 from tests.unit.transport.pki import Pki
+from tests.unit.vtn.party import authority, key_of, print_of
 from tests.unit.vtn.sample import KILOWATT, eventually
 
 NOW = datetime(2030, 6, 1, 10, tzinfo=UTC)
@@ -47,8 +49,9 @@ REQUEST = ReportRequest(
 class Pair:
     """A VTN and a VEN that call each other in memory."""
 
-    def __init__(self, *, state: Path | None = None, **settings: Any) -> None:
+    def __init__(self, *, state: Path | None = None, ven: dict[str, Any] | None = None, **settings: Any) -> None:
         self.clock = FakeClock(NOW)
+        self.ven_settings = ven or {}
         self.fault: Callable[[], Fault | None] = lambda: None
         self.state = state
         self.events: list[Event] = []
@@ -60,6 +63,8 @@ class Pair:
         )
         self.ven = self.client()
         self.pushed: list[wire.Message] = []
+        self.signed: list[bool] = []
+        self.forge: Callable[[bytes], bytes] = lambda reply: reply
         self.posted: list[wire.Message] = []
 
     def client(self) -> OpenADRClient:
@@ -80,11 +85,15 @@ class Pair:
             on_report=on_report,
             random=random.Random(1),
             state=self.state,
+            **self.ven_settings,
         )
 
     async def _to_ven(self, path: str, body: bytes) -> tuple[int, bytes]:
-        self.pushed.append(decode(body, profile="2.0b").message)
-        return await self.ven.receive(path, body)
+        payload = decode(body, profile="2.0b")
+        self.pushed.append(payload.message)
+        self.signed.append(payload.signature is not None)
+        status, reply = await self.ven.receive(path, body)
+        return status, self.forge(reply)
 
     async def _to_vtn(self, path: str, body: bytes) -> tuple[int, bytes]:
         self.posted.append(decode(body, profile="2.0b").message)
@@ -97,6 +106,8 @@ class Pair:
 @asynccontextmanager
 async def pair(**settings: Any) -> AsyncIterator[Pair]:
     both = Pair(**settings)
+    if both.vtn._signatures is not None:  # what a CA file does, where there is TLS
+        both.vtn._signatures._authorities = (authority().own.certificate_pem,)
     await both.vtn.start()
     running = asyncio.create_task(both.ven.run())
     await both.clock.advance(3)
@@ -217,6 +228,82 @@ async def test_everything_happens_once_though_half_is_lost(seed: int) -> None:
         await both.clock.advance(200)
         assert both.ven.registered
         assert [known.registration_id is not None for known in both.vtn.vens] == [True]
+
+
+SIGNS: dict[str, Any] = {"signing_key": key_of("ven-1"), "vtn_signature": Trust(fingerprints=[print_of("vtn")])}
+
+
+@pytest.mark.parametrize("mode", ["accept", "require"])
+async def test_what_is_pushed_to_a_ven_that_signs_is_signed_and_so_is_its_reply(mode: str) -> None:
+    async with pair(signature=mode, signing_key=key_of("vtn"), ven=SIGNS) as both:
+        await publish(both.vtn)
+        await both.clock.advance(2)
+        assert [answer.opt_type for answer in await both.vtn.answers("e1")] == ["optIn"]
+        assert both.signed == [True] * 2
+        replies: list[bytes] = []
+
+        def forge(reply: bytes) -> bytes:
+            replies.append(reply)
+            return reply
+
+        both.forge = forge
+        await both.vtn.request_reregistration(both.ven.ven_id or "")
+        await both.clock.advance(2)
+        assert decode(replies[0]).signature is not None
+        assert both.count(wire.OadrCreatePartyRegistration) == 2
+
+
+@pytest.mark.parametrize("mode", ["accept", "off"])
+async def test_what_is_pushed_to_a_ven_that_does_not_sign_is_not_signed(mode: str) -> None:
+    async with pair(signature=mode, signing_key=key_of("vtn")) as both:
+        assert both.signed == [False]
+
+
+async def test_a_reply_that_was_changed_or_is_old_or_not_signed_does_not_count(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with pair(signature="require", signing_key=key_of("vtn"), ven=SIGNS) as both:
+        ven_id = both.ven.ven_id or ""
+        kept: list[bytes] = []
+
+        def forge(reply: bytes) -> bytes:
+            kept.append(reply)
+            return forgeries.pop(0)(reply) if forgeries else reply
+
+        both.forge, forgeries = forge, list[Callable[[bytes], bytes]]()
+        await both.vtn.request_reregistration(ven_id)
+        await both.clock.advance(2)
+        forgeries += [
+            lambda reply: reply.replace(b"responseCode>200", b"responseCode>201"),
+            lambda reply: encode(decode(reply).message),
+            lambda reply: kept[0],
+            lambda reply: b"",
+        ]
+        await both.vtn.cancel_registration(ven_id)
+        await both.clock.advance(12)
+        assert "the digest" in caplog.text
+        assert "the reply oadrCanceledPartyRegistration is not signed" in caplog.text
+        assert "received before" in caplog.text
+        assert forgeries == []
+        assert both.vtn.vens[0].registration_id is not None  # an empty reply proves nothing either
+        await both.clock.advance(32)
+        assert both.vtn.vens[0].registration_id is None
+
+
+async def test_a_push_that_is_repeated_by_somebody_is_refused_by_the_ven() -> None:
+    async with pair(signature="require", signing_key=key_of("vtn"), ven=SIGNS) as both:
+        bodies: list[tuple[str, bytes]] = []
+        receive = both.ven.receive
+
+        async def listen(path: str, body: bytes) -> tuple[int, bytes]:
+            bodies.append((path, body))
+            return await receive(path, body)
+
+        both.ven.receive = listen  # type: ignore[method-assign]
+        await publish(both.vtn)
+        await both.clock.advance(2)
+        status, text = await receive(*bodies[0])
+        assert (status, b"arrived before" in text) == (403, True)
 
 
 async def test_the_address_is_part_of_what_is_remembered(tmp_path: Path) -> None:

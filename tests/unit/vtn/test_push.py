@@ -386,6 +386,75 @@ async def test_what_a_ven_refuses_by_its_status_is_given_up() -> None:
         assert await vtn.report_requests(ven.ven_id) == []
 
 
+# --- the board ----------------------------------------------------------------------------------------------------
+
+
+def steps_of(board: Any) -> list[tuple[str, float]]:
+    """What has happened with the one VEN of a board, and at which second of the test."""
+    (line,) = board.deliveries
+    return [(trace.step.value, (trace.at - NOW).total_seconds()) for trace in line.messages]
+
+
+async def test_an_event_counts_as_sent_when_the_ven_has_taken_it_and_as_received_with_that() -> None:
+    async with pushing() as (vtn, other):
+        ven = await join(vtn)
+        seen: list[str] = []
+
+        async def slowly(url: str, body: bytes) -> Reply:
+            seen.extend(line.state for line in (await vtn.board("e1")).deliveries)
+            await vtn.clock.sleep(3)
+            seen.extend(line.state for line in (await vtn.board("e1")).deliveries)
+            return await quickly(url, body)
+
+        quickly, other.post = other.post, slowly  # type: ignore[method-assign]
+        other.fault = lambda: Fault(lose_request=True)
+        await vtn.add_event(event())
+        await clock_of(vtn).advance(3.5)  # the first push has failed, and the second waits
+        assert steps_of(await vtn.board("e1")) == []
+        other.fault = lambda: None
+        await clock_of(vtn).advance(5)
+        assert seen == ["queued"] * 4
+        board = await vtn.board("e1")
+        [(first, sent_at), (second, received_at)] = steps_of(board)
+        assert (first, second) == ("sent", "received")
+        assert received_at - sent_at == 3
+        (line,) = board.deliveries
+        assert (line.state, line.times_sent) == ("received", 1)
+        await ven.answer(other.got(wire.OadrDistributeEvent)[-1])
+        assert [step for step, _ in steps_of(await vtn.board("e1"))] == ["sent", "received", "answered"]
+
+
+async def test_an_answer_that_comes_before_the_reply_to_the_push_follows_what_was_sent() -> None:
+    async with pushing() as (vtn, other):
+        ven = await join(vtn)
+
+        async def late(url: str, body: bytes) -> Reply:
+            reply = await quickly(url, body)
+            await vtn.clock.sleep(2)
+            await ven.answer(other.got(wire.OadrDistributeEvent)[-1])
+            await vtn.clock.sleep(2)
+            return reply
+
+        quickly, other.post = other.post, late  # type: ignore[method-assign]
+        await vtn.add_event(event())
+        await clock_of(vtn).advance(10)
+        (sent, answered) = steps_of(await vtn.board("e1"))
+        assert (sent[0], answered[0]) == ("sent", "answered")
+        assert answered[1] - sent[1] == 2
+        assert other.tries == 2
+
+
+async def test_a_push_whose_reply_was_lost_counts_as_sent_with_the_answer() -> None:
+    async with pushing() as (vtn, other):
+        ven = await join(vtn)
+        other.fault = lambda: Fault(lose_reply=True)
+        await vtn.add_event(event())
+        await clock_of(vtn).advance(0.5)
+        assert steps_of(await vtn.board("e1")) == []
+        await ven.answer(other.got(wire.OadrDistributeEvent)[-1])
+        assert [step for step, _ in steps_of(await vtn.board("e1"))] == ["sent", "answered"]
+
+
 # --- faults -------------------------------------------------------------------------------------------------------
 
 

@@ -208,9 +208,10 @@ class Conversation(Talk):
         if answer is not UNSET:
             return await self._chosen(ven, answer, request_id)
         events = await self._event.events_for(ven_id)
-        due = await self.service.due(ven, events)
+        sent = request_id is not None
+        due = await self.service.due(ven, events, sent=sent)
         if due is None and await self._take_report(ven_id):
-            due = await self.service.due(ven, events)
+            due = await self.service.due(ven, events, sent=sent)
         if isinstance(due, Outgoing):
             return Parcel(self._lower_item(due, ven_id), due.item_id)
         if due is not None:
@@ -227,7 +228,7 @@ class Conversation(Talk):
         if ven.registration.profile == "2.0b":
             parcel = await self._next(ven, None)
             return parcel if parcel is not None and not isinstance(parcel.message, wire.OadrResponse) else None
-        due = await self.service.due(ven, await self._events_a(ven_id))
+        due = await self.service.due(ven, await self._events_a(ven_id), sent=False)
         if not isinstance(due, list):
             return None
         return Parcel(await self._event.distribute(ven, due, None, profile="2.0a"), events=tuple(due))
@@ -266,7 +267,7 @@ class Conversation(Talk):
                 f"on_poll must return a message, an Event, a Report or None, not {type(answer).__name__}", code="500"
             )
         # A report that on_poll chose is delivered until the VEN has answered it, also when nothing new is chosen.
-        item = await self.service.due_item(ven, UpdateReport)
+        item = await self.service.due_item(ven, UpdateReport, sent=request_id is not None)
         return Parcel(self._lower_item(item, ven_id), item.item_id) if item is not None else None
 
     async def _take_report(self, ven_id: str) -> bool:

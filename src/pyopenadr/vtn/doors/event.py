@@ -66,7 +66,10 @@ class EventTalk(Talk):
         ordered = rules.in_order(events, now)[:limit]
         ven_id = ven.registration.ven_id
         own_id = self.service.new_id()
-        await self.service.note_told(ven_id, ordered, own_id)
+        if request_id is None:
+            self.service.note_push(ven_id, ordered, own_id)
+        else:
+            await self.service.note_told(ven_id, ordered, own_id)
         lowered = bridge.lower_events(
             await self.service.addressed(ven_id, ordered),
             now=now,

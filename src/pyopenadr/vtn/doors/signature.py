@@ -35,7 +35,7 @@ __all__ = ["Signatures"]
 
 
 class Signatures:
-    """Verifies what VENs sign, and signs the replies to them.
+    """Verifies what VENs sign, and signs the replies to them and what is pushed to them.
 
     A signature counts if it is made with the certificate of the connection, or with one that is bound to the VEN. Where
     neither is known, one of `authorities` (certificates, PEM or DER) must have issued its certificate.
@@ -94,18 +94,11 @@ class Signatures:
             SignatureInvalid: it is not in order, or it was seen before.
             StoreError: whether it was seen before can't be found out.
         """
-        now = self._service.clock.now()
-        verified = verify(
-            document,
-            trusted=self._trust(document, peer),
-            now=now,
-            window=self._window,
-            accept=self._accept,
-        )
-        if not await self._nonces.is_new(verified):
-            raise SignatureInvalid(
-                "this message was received before: sign each message anew, also when it is sent again", rule="514"
-            )
+        known = self._sender(document.payload.message, peer)
+        prints = frozenset(known.fingerprints if known is not None else ())
+        if peer.fingerprint is not None:
+            prints |= {peer.fingerprint}
+        verified = await self._verify(document, prints)
         if peer.fingerprint is not None or verified.certificate is None:
             return msgspec.structs.replace(peer, signed=True)
         shown = described(verified.certificate)
@@ -117,9 +110,56 @@ class Signatures:
             signed=True,
         )
 
-    def seal(self, reply: wire.Message) -> bytes:
-        """The reply as a signed document."""
-        return sign(reply, self._key, now=self._service.clock.now(), nonce=secrets.token_hex(16))
+    def seal(self, message: wire.Message) -> bytes:
+        """A message of ours as a signed document."""
+        return sign(message, self._key, now=self._service.clock.now(), nonce=secrets.token_hex(16))
+
+    def signs_for(self, ven: Registration) -> bool:
+        """Whether what is pushed to a VEN is signed: where it has to sign itself, or says that it does."""
+        mode = self._mode_of(ven)
+        return ven.profile == "2.0b" and (mode == "require" or (mode == "accept" and ven.xml_signature))
+
+    def needs_signed(self, ven: Registration) -> bool:
+        """Whether what a VEN says to a push counts only if it is signed."""
+        return ven.profile == "2.0b" and self._mode_of(ven) == "require"
+
+    async def open_reply(
+        self, body: bytes, ven: Registration, *, limits: Limits, leniency: Iterable[str]
+    ) -> wire.Message:
+        """The message in the reply of a VEN that was pushed to, with its signature verified if there has to be one.
+
+        Raises:
+            WireError: it is none, or its signature is not in order.
+            StoreError: whether it was seen before can't be found out.
+        """
+        document = self.read(body, limits=limits, leniency=leniency)
+        if document.payload.signature is None:
+            if self.needs_signed(ven):
+                kind = document.payload.message.message_type
+                raise SignatureInvalid(f"the reply {kind} is not signed, and this VTN wants signatures", rule="514")
+        elif self._mode_of(ven) != "off":
+            await self._verify(document, frozenset(ven.fingerprints))
+        return document.payload.message
+
+    async def _verify(self, document: Document, prints: frozenset[str]) -> Verified:
+        """Verify a document that should be signed with one of the certificates with these fingerprints.
+
+        Raises:
+            SignatureInvalid: it is not in order, or it was seen before.
+            StoreError: whether it was seen before can't be found out.
+        """
+        verified = verify(
+            document,
+            trusted=self._trust(document, prints),
+            now=self._service.clock.now(),
+            window=self._window,
+            accept=self._accept,
+        )
+        if not await self._nonces.is_new(verified):
+            raise SignatureInvalid(
+                "this message was received before: sign each message anew, also when it is sent again", rule="514"
+            )
+        return verified
 
     def _sender(self, message: wire.Message, peer: Peer) -> Registration | None:
         """The VEN that a message claims to be from."""
@@ -131,11 +171,7 @@ class Signatures:
         )
         return self._service.concerned(application)
 
-    def _trust(self, document: Document, peer: Peer) -> Trust:
-        known = self._sender(document.payload.message, peer)
-        prints = frozenset(known.fingerprints if known is not None else ())
-        if peer.fingerprint is not None:
-            prints |= {peer.fingerprint}
+    def _trust(self, document: Document, prints: frozenset[str]) -> Trust:
         if prints:
             return _pinned(prints)
         shown = document.certificate

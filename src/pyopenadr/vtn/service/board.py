@@ -13,13 +13,15 @@ from pyopenadr.store.port import Answer, Step, StoredEvent, Trace
 
 __all__ = ["Board", "Delivery", "DeliveryState", "delivery"]
 
+_STEPS = tuple(Step)
+
 
 class DeliveryState(StrEnum):
     """How far the present version of an event has come with a VEN.
 
-    `received` is sure, though unanswered: the VEN has answered something else of the same message. `error` is an
-    answer by an error code. `silent` is one that should have been answered by now. `skipped` VENs do not get the event,
-    because of their own schedules.
+    `received` is sure, though unanswered: the VEN has answered something else of the same message, or has taken the
+    push. `error` is an answer by an error code. `silent` is one that should have been answered by now. `skipped` VENs
+    do not get the event, because of their own schedules.
     """
 
     QUEUED = "queued"
@@ -75,6 +77,7 @@ def delivery(
 ) -> Delivery:
     """The line of one VEN. It counts as silent when it has been sent the event for `patience` without an answer."""
     event = stored.event
+    traces = sorted(traces, key=_order)  # several workers keep them, each its own in order
     sent = [trace for trace in _about(event, traces) if trace.step is Step.SENT]
     received = [trace for trace in _about(event, traces) if trace.step is not Step.SENT]
     answered = answer is not None and answer.modification_number >= event.modification_number
@@ -100,6 +103,11 @@ def delivery(
         resources=resources,
         messages=tuple(traces),
     )
+
+
+def _order(trace: Trace) -> tuple[datetime, int, int]:
+    """When something happened; what goes before what, where that was at the same time."""
+    return trace.at, trace.modification_number, _STEPS.index(trace.step)
 
 
 def _about(event: Event, traces: Iterable[Trace]) -> list[Trace]:

@@ -15,7 +15,7 @@ from pyopenadr.model import Event, Opt, Target
 from pyopenadr.model.event import is_listed
 from pyopenadr.model.time import Duration
 from pyopenadr.store.port import Answer, Outgoing, Step, Store, StoredEvent, Topic, Trace
-from pyopenadr.vtn.delivery import Item, RegisterReports, Ven
+from pyopenadr.vtn.delivery import Carried, Item, RegisterReports, Ven
 from pyopenadr.vtn.service.group import GroupService
 
 __all__ = ["EventService"]
@@ -216,11 +216,25 @@ class EventService(GroupService):
 
     async def note_told(self, ven_id: str, events: Sequence[Event], request_id: str | None = None) -> None:
         """These events have been put into a message to the VEN; `request_id` is that of the message."""
-        now = self.clock.now()
+        carried = Carried(request_id, _versions(events), self.clock.now())
         async with self.changing(ven_id) as mailbox:
-            mailbox.note_told(events, now)
-            mailbox.carried = (request_id, {event.event_id: event.modification_number for event in events})
-        self._note(Step.SENT, ven_id, mailbox.carried[1], request_id)
+            mailbox.note_told(events, carried.at)
+            mailbox.carried = carried
+        self._note(Step.SENT, ven_id, carried.versions, carried)
+
+    def note_push(self, ven_id: str, events: Sequence[Event], request_id: str) -> None:
+        """These events are about to be pushed; whether they have been sent is certain when the VEN has answered."""
+        self._vens[ven_id].mailbox.pushed = Carried(request_id, _versions(events), self.clock.now())
+
+    async def note_pushed(self, ven_id: str, item_id: str | None, events: Sequence[Event], at: datetime) -> None:
+        """The VEN has taken what was pushed to it at an instant: a message that waits for it, or its events."""
+        async with self.changing(ven_id) as mailbox:
+            if item_id is not None and item_id in mailbox.items:
+                mailbox.note_sent(item_id, at)
+            mailbox.note_told(events, at, confirmed=True)
+            pushed = mailbox.pushed
+        if events and pushed is not None and pushed.request_id is not None:
+            self.note_received(ven_id, pushed.request_id)
 
     def note_received(self, ven_id: str, request_id: str, *, answered: Collection[str] = ()) -> None:
         """The VEN has certainly got its last message with events, if it has that request ID.
@@ -228,21 +242,26 @@ class EventService(GroupService):
         So it has received those events in it that it has not `answered`.
         """
         mailbox = self._vens[ven_id].mailbox
-        if mailbox.carried is not None and mailbox.carried[0] == request_id:
-            left = {i: version for i, version in mailbox.carried[1].items() if i not in answered}
+        carried = mailbox.carried
+        if mailbox.pushed is not None and mailbox.pushed.request_id == request_id:
+            carried, mailbox.pushed = mailbox.pushed, None
+            self._note(Step.SENT, ven_id, carried.versions, carried)
+        elif carried is not None and carried.request_id == request_id:
             mailbox.carried = None
-            self._note(Step.RECEIVED, ven_id, left, request_id)
+        else:
+            return
+        left = {i: version for i, version in carried.versions.items() if i not in answered}
+        self._note(Step.RECEIVED, ven_id, left, msgspec.structs.replace(carried, at=self.clock.now()))
 
-    def _note(self, step: Step, ven_id: str, versions: Mapping[str, int], request_id: str | None) -> None:
-        now = self.clock.now()
+    def _note(self, step: Step, ven_id: str, versions: Mapping[str, int], message: Carried) -> None:
         self._traces += [
             Trace(
                 event_id=event_id,
                 ven_id=ven_id,
-                at=now,
+                at=message.at,
                 step=step,
                 modification_number=modification_number,
-                request_id=request_id,
+                request_id=message.request_id,
             )
             for event_id, modification_number in versions.items()
             if event_id in self._events
@@ -266,10 +285,13 @@ class EventService(GroupService):
             return False
         return ven.mailbox.is_idle(self._revision, self.clock.now())
 
-    async def due(self, ven: Ven, events: Sequence[Event] | None = None) -> Outgoing | list[Event] | None:
+    async def due(
+        self, ven: Ven, events: Sequence[Event] | None = None, *, sent: bool = True
+    ) -> Outgoing | list[Event] | None:
         """What to send to the VEN next: a message, all of its events that are listed, or nothing.
 
-        `events` stand in for those of `events_of` where the user has events of his own.
+        `events` stand in for those of `events_of` where the user has events of his own. A message counts as `sent`
+        with that; one that is pushed only when the VEN has taken it (`note_pushed`).
 
         The exchange of report capabilities comes first after a registration (2.0b rule 309); then events, because
         they are urgent; then whatever else waits. Each message is sent alone (rule 500).
@@ -284,7 +306,8 @@ class EventService(GroupService):
                 return listed
             item = item or mailbox.next_item(now, self.resend_after)
             if item is not None:
-                mailbox.note_sent(item.item_id, now)
+                if sent:
+                    mailbox.note_sent(item.item_id, now)
                 return item
             if events is None:
                 resend_at = mailbox.next_resend(self.resend_after)
@@ -300,12 +323,12 @@ class EventService(GroupService):
             due = (mailbox.events_due(listed, self.resend_after), mailbox.next_resend(self.resend_after))
             return min((at for at in due if at is not None), default=None)
 
-    async def due_item(self, ven: Ven, kind: type[Item]) -> Outgoing | None:
-        """The next message of that kind to send to the VEN, whatever else waits; None if none is due."""
+    async def due_item(self, ven: Ven, kind: type[Item], *, sent: bool = True) -> Outgoing | None:
+        """The next message of that kind to send to the VEN, whatever else waits; None if none is due. See `due`."""
         async with self.changing(ven.registration.ven_id) as mailbox:
             now = self.clock.now()
             item = mailbox.next_item(now, self.resend_after, kind)
-            if item is not None:
+            if item is not None and sent:
                 mailbox.note_sent(item.item_id, now)
             return item
 
@@ -405,6 +428,10 @@ class EventService(GroupService):
         if not opts or not await self.store.delete_opts(ven_id, opt_id):
             raise RemoteProtocolError(f"there is no opt {opt_id!r} of this VEN", code="452", rule="208")
         self.notices.publish("opt-cancelled", ven_id=ven_id, opt_id=opt_id)
+
+
+def _versions(events: Iterable[Event]) -> dict[str, int]:
+    return {event.event_id: event.modification_number for event in events}
 
 
 def _trace(answer: Answer, step: Step, *, request_id: str | None) -> Trace:

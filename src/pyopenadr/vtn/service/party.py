@@ -12,7 +12,7 @@ import msgspec
 
 from pyopenadr.clock import Clock
 from pyopenadr.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
-from pyopenadr.model import Event, Registration
+from pyopenadr.model import Registration
 from pyopenadr.model.time import Duration
 from pyopenadr.store.port import Change, Outgoing, Source, Store, Topic
 from pyopenadr.vtn.delivery import KINDS, CancelRegistration, Item, Mailbox, RegisterReports, Reregister, Ven, pack
@@ -68,6 +68,8 @@ class PartyService(Replica):
         """Called for each VEN that another worker has changed."""
         self.on_requests: Callable[[str], None] = _ignore
         """Called with the ven_id when another worker has changed which reports of ours the VEN gets."""
+        self.on_heard: Callable[[str], None] = _ignore
+        """Called with the ven_id when another worker has heard a VEN that is pushed to."""
         self.notices = Notices(clock)
 
     async def start(self) -> None:
@@ -90,6 +92,7 @@ class PartyService(Replica):
             elif ven is None:
                 self._vens[ven_id] = Ven(registration)
                 self._directory.note(registration, None)
+                self.on_due((ven_id,))
             else:
                 old = ven.registration.registration_id
                 if old != registration.registration_id:
@@ -98,10 +101,12 @@ class PartyService(Replica):
                 self._directory.note(registration, ven.registration)
                 ven.registration = registration
                 self.on_ven(registration)
+                self.on_due((ven_id,))
 
     def _doubt_all(self) -> None:
         for ven in self._vens.values():
             ven.mailbox.doubt()
+        self.on_due(None)
 
     def _heed(self, change: Change) -> None:
         ven = self._vens.get(change.key)
@@ -111,6 +116,9 @@ class PartyService(Replica):
             return
         if change.topic in (Topic.VEN, Topic.MAIL):
             ven.mailbox.doubt()
+            self.on_due((change.key,))
+        elif change.topic is Topic.HEARD:
+            self.on_heard(change.key)
         elif change.topic is Topic.ENDED:
             ven.ended_requests.extend(change.detail)
         elif change.topic in (Topic.SENT, Topic.TOLD):
@@ -522,18 +530,6 @@ class PartyService(Replica):
         async with self.changing(ven_id) as mailbox:
             item = mailbox.items.get(item_id)
             return KINDS.get(item.kind) if item is not None else None
-
-    async def note_lost(self, ven_id: str, item_id: str | None, events: Iterable[Event]) -> None:
-        """What `due` gave did not reach the VEN: it is due again."""
-        async with self.changing(ven_id) as mailbox:
-            if item_id is not None:
-                mailbox.note_unsent(item_id)
-            mailbox.note_untold(events)
-
-    async def note_taken(self, ven_id: str, events: Iterable[Event]) -> None:
-        """The VEN has confirmed that it has got these events."""
-        async with self.changing(ven_id) as mailbox:
-            mailbox.note_taken(events)
 
     async def done(self, ven_id: str, item_id: str) -> None:
         """The VEN has answered a message."""
