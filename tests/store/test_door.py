@@ -40,6 +40,13 @@ async def test_claims_are_forgotten_after_their_time_and_not_at_it(store: Store)
     assert await store.forget_claims(NOW) == 0
 
 
+async def test_a_claim_that_is_given_back_can_be_made_again_and_no_other_goes_with_it(store: Store) -> None:
+    await store.claim([claim("a"), claim("b"), claim("a", "t")])
+    await store.give_back([claim("a"), claim("b", expires_at=NOW + SECOND), claim("unknown")])
+    await store.give_back([])
+    assert await store.claim([claim("a"), claim("b"), claim("a", "t")]) == [True, False, False]
+
+
 async def test_a_claim_without_a_time_zone_is_refused_and_nothing_is_kept(store: Store) -> None:
     with pytest.raises(StoreError, match="no time zone"):
         await store.claim([claim("a"), claim("b", expires_at=NOW.replace(tzinfo=None))])
@@ -115,6 +122,7 @@ async def test_a_closed_store_keeps_nothing_of_this(store: Store) -> None:
     await store.close()
     calls: list[Callable[[], Awaitable[object]]] = [
         lambda: store.claim([claim()]),
+        lambda: store.give_back([claim()]),
         lambda: store.forget_claims(NOW),
         lambda: store.save_admissions([]),
         lambda: store.find_admissions(["x"]),

@@ -30,6 +30,12 @@ class MemoryDoor(MemoryPart):
             self._claims.setdefault(key, expires_at)
         return first
 
+    async def give_back(self, claims: Sequence[Claim]) -> None:
+        self._check_open()
+        for each in claims:
+            if self._claims.get((each.scope, each.name)) == row.to_micros(each.expires_at, "expires_at"):
+                del self._claims[each.scope, each.name]
+
     async def forget_claims(self, now: datetime) -> int:
         self._check_open()
         before = row.to_micros(now, "now")

@@ -32,6 +32,23 @@ class SqlDoor(SqlPart):
 
         return await self._write(work)
 
+    async def give_back(self, claims: Sequence[Claim]) -> None:
+        columns = table.claim.c
+        gone = [
+            delete(table.claim).where(
+                columns.scope == each.scope,
+                columns.name == each.name,
+                columns.expires_at == row.to_micros(each.expires_at, "expires_at"),
+            )
+            for each in claims
+        ]
+
+        def work(connection: Connection) -> None:
+            for each in gone:
+                connection.execute(each)
+
+        await self._write(work)
+
     async def forget_claims(self, now: datetime) -> int:
         old = delete(table.claim).where(table.claim.c.expires_at < row.to_micros(now, "now"))
         return await self._write(lambda connection: connection.execute(old).rowcount)

@@ -591,6 +591,10 @@ class Store(Ledger, Protocol):
         """
         ...
 
+    async def give_back(self, claims: Sequence[Claim]) -> None:
+        """Let what was claimed be claimed again. Only just these claims: one with another `expires_at` stays."""
+        ...
+
     async def forget_claims(self, now: datetime) -> int:
         """Forget the claims that had expired before `now`. Returns how many they were."""
         ...

@@ -315,6 +315,8 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
             self._spawn(keep_on(self._fill_recent_gaps, self.clock, pause_s, "filling gaps in readings"))
         self._spawn(keep_on(self._provider.deliver_due, self.clock, 1.0, "delivering reports of the VTN"))
         self._spawn(keep_on(self._expiry.look, self.clock, 60.0, "looking for certificates that expire"))
+        if self._signatures is not None:
+            self._spawn(keep_on(self._signatures.tidy, self.clock, 1.0, "giving back nonces of what was not answered"))
         self._spawn(keep_on(self._service.forget_claims, self.clock, 60.0, "forgetting nonces that are too old"))
 
     async def stop(self) -> None:

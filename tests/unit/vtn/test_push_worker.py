@@ -49,9 +49,9 @@ class Team:
     async def pass_by(self, seconds: float) -> None:
         """Let time pass for both, and the news between them arrive."""
         while seconds > 0:
-            await self.clock.advance(min(seconds, 0.5))
+            await self.clock.advance(min(seconds, 2.5))
             await asyncio.sleep(0.01)
-            seconds -= 0.5
+            seconds -= 2.5
 
     async def until(self, condition: Callable[[], bool], most_s: float = 30) -> None:
         for _ in range(int(most_s * 10)):

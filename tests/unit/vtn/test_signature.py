@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 from pyopenadr.clock import FakeClock
-from pyopenadr.errors import ConfigError, LocalProtocolError, StoreError
+from pyopenadr.errors import ConfigError, LocalProtocolError, StoreError, StoreUnavailable
 from pyopenadr.store import MemoryStore, Store, open_store
 from pyopenadr.store.port import Claim
 from pyopenadr.transport.tls import ServerTls
 from pyopenadr.v2 import decode, wire
+from pyopenadr.vtn.rate import Rates
 from pyopenadr.vtn.server import OpenADRServer
 from tests.unit.vtn.party import SecureVen, authority, issued, key_of, print_of
-from tests.unit.vtn.sample import NOW, Ven, again, clock_of, event, running, server
+from tests.unit.vtn.sample import NOW, OK, Ven, again, clock_of, event, event_response, running, server
 
 MINUTE = timedelta(minutes=1)
 
@@ -220,6 +221,83 @@ async def test_without_the_store_nothing_signed_is_taken() -> None:
         ven = SecureVen(vtn, shows="ven-1", signs="ven-1")
         message = wire.OadrQueryRegistration(request_id="x")
         assert (await ven.post("EiRegisterParty", message))[0] == 503
+
+
+class Shaky(MemoryStore):
+    """A store that is away at the calls named in `away`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away: set[str] = set()
+
+    def _check(self, name: str) -> None:
+        if name in self.away:
+            raise StoreUnavailable("gone")
+
+    async def save_answers(self, answers: Any) -> None:
+        self._check("save_answers")
+        await super().save_answers(answers)
+
+    async def give_back(self, claims: Any) -> None:
+        self._check("give_back")
+        await super().give_back(claims)
+
+
+async def test_what_could_not_be_answered_may_come_again_once_as_it_is() -> None:
+    store = Shaky()
+    async with running(store, **settings()) as vtn:
+        ven = SecureVen(vtn, shows="ven-1", signs="ven-1")
+        await ven.register()
+        await vtn.add_event(event())
+        told = await ven.request_events()
+        response = event_response("e1", request_id=told.request_id)
+        message = wire.OadrCreatedEvent(response=OK, event_responses=(response,), ven_id=ven.ven_id)
+        answer = ven.document(message)
+        store.away = {"save_answers"}
+        for _ in range(3):
+            assert (await ven.deliver("EiEvent", answer))[0] == 503
+        store.away = set()
+        replies = await asyncio.gather(*(ven.deliver("EiEvent", answer) for _ in range(5)))
+        assert sorted(status for status, _ in replies) == [200, 403, 403, 403, 403]
+        assert (await ven.deliver("EiEvent", answer))[0] == 403
+
+
+async def test_a_nonce_that_can_not_be_given_back_at_once_is_given_back_later() -> None:
+    store = Shaky()
+    async with running(store, **settings()) as vtn:
+        ven = SecureVen(vtn, shows="ven-1", signs="ven-1")
+        await ven.register()
+        await vtn.add_event(event())
+        told = await ven.request_events()
+        response = event_response("e1", request_id=told.request_id)
+        message = wire.OadrCreatedEvent(response=OK, event_responses=(response,), ven_id=ven.ven_id)
+        answer = ven.document(message)
+        kept = len(store._claims)
+        store.away = {"save_answers", "give_back"}
+        assert (await ven.deliver("EiEvent", answer))[0] == 503
+        await clock_of(vtn).advance(3)
+        assert len(store._claims) == kept + 1
+        assert (await ven.deliver("EiEvent", answer))[0] == 503  # nothing is claimed before
+        store.away = set()
+        await clock_of(vtn).advance(1.5)
+        assert len(store._claims) == kept
+        assert (await ven.deliver("EiEvent", answer))[0] == 200
+        assert (await ven.deliver("EiEvent", answer))[0] == 403
+
+
+async def test_a_ven_that_asks_too_often_may_ask_the_same_later() -> None:
+    async with running(**settings(rates=Rates(per_ven=1, burst=4))) as vtn:
+        ven = SecureVen(vtn, shows="ven-1", signs="ven-1")
+        await ven.register()
+        now = [0.0]
+        vtn._door._vens._now = lambda: now[0]  # type: ignore[attr-defined]
+        vtn._door._vens._left.clear()  # type: ignore[attr-defined]
+        documents = [ven.document(wire.OadrPoll(ven_id=ven.ven_id)) for _ in range(6)]
+        statuses = [(await ven.deliver("OadrPoll", document))[0] for document in documents]
+        assert statuses == [200] * 4 + [503] * 2
+        now[0] = 10.0
+        statuses = [(await ven.deliver("OadrPoll", document))[0] for document in documents]
+        assert statuses == [403] * 4 + [200] * 2
 
 
 async def test_the_mode_of_a_ven_survives_its_registering_anew(store: Store | str) -> None:

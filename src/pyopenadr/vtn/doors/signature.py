@@ -87,8 +87,10 @@ class Signatures:
         """
         return Document(body, profile="2.0b", limits=limits, leniency=leniency)
 
-    async def open(self, document: Document, peer: Peer) -> Peer:
-        """Verify a signed message; the peer with what the signature shows of it.
+    async def open(self, document: Document, peer: Peer) -> tuple[Peer, Claim]:
+        """Verify a signed message; the peer with what the signature shows of it, and the claim to its nonce.
+
+        If the message is not answered after all, the claim has to be given back.
 
         Raises:
             SignatureInvalid: it is not in order, or it was seen before.
@@ -98,17 +100,30 @@ class Signatures:
         prints = frozenset(known.fingerprints if known is not None else ())
         if peer.fingerprint is not None:
             prints |= {peer.fingerprint}
-        verified = await self._verify(document, prints)
+        verified, claim = await self._verify(document, prints)
         if peer.fingerprint is not None or verified.certificate is None:
-            return msgspec.structs.replace(peer, signed=True)
+            return msgspec.structs.replace(peer, signed=True), claim
         shown = described(verified.certificate)
-        return msgspec.structs.replace(
+        known_now = msgspec.structs.replace(
             peer,
             fingerprint=shown.fingerprint,
             common_name=shown.common_name,
             not_after=shown.not_after,
             signed=True,
         )
+        return known_now, claim
+
+    def give_back(self, claim: Claim) -> None:
+        """The message was not acted on for no fault of its own: it may come again as it is, once."""
+        self._nonces.give_back(claim)
+
+    async def tidy(self) -> None:
+        """Give back what could not be given back at once.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        await self._nonces.release()
 
     def seal(self, message: wire.Message) -> bytes:
         """A message of ours as a signed document."""
@@ -141,7 +156,7 @@ class Signatures:
             await self._verify(document, frozenset(ven.fingerprints))
         return document.payload.message
 
-    async def _verify(self, document: Document, prints: frozenset[str]) -> Verified:
+    async def _verify(self, document: Document, prints: frozenset[str]) -> tuple[Verified, Claim]:
         """Verify a document that should be signed with one of the certificates with these fingerprints.
 
         Raises:
@@ -155,11 +170,12 @@ class Signatures:
             window=self._window,
             accept=self._accept,
         )
-        if not await self._nonces.is_new(verified):
+        claim = await self._nonces.claim(verified)
+        if claim is None:
             raise SignatureInvalid(
                 "this message was received before: sign each message anew, also when it is sent again", rule="514"
             )
-        return verified
+        return verified, claim
 
     def _sender(self, message: wire.Message, peer: Peer) -> Registration | None:
         """The VEN that a message claims to be from."""
@@ -198,27 +214,53 @@ class _Nonces:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._waiting: list[tuple[Claim, asyncio.Future[bool]]] = []
+        self._returned: list[Claim] = []
         self._asking: asyncio.Task[None] | None = None
 
-    async def is_new(self, verified: Verified) -> bool:
-        """Whether the signer uses this nonce for the first time.
+    async def claim(self, verified: Verified) -> Claim | None:
+        """The claim to its nonce, if the signer uses it for the first time.
 
         Raises:
             StoreError: the store does not answer.
         """
         signer = hashlib.sha256(verified.public_key).hexdigest()
-        claim = Claim(scope=f"nonce {signer}", name=verified.nonce, expires_at=verified.expires)
+        # By a part of a second that nobody else has, this claim differs from a later one to the same nonce.
+        until = verified.expires + timedelta(microseconds=secrets.randbelow(1_000_000))
+        claim = Claim(scope=f"nonce {signer}", name=verified.nonce, expires_at=until)
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((claim, answer))
+        self._begin()
+        return claim if await answer else None
+
+    def give_back(self, claim: Claim) -> None:
+        """Have the claim given back soon: before anything else is claimed here, and when the store answers again."""
+        self._returned.append(claim)
+        self._begin()
+
+    async def release(self) -> None:
+        """Give back what is to be given back.
+
+        Raises:
+            StoreError: the store does not answer; it is still to be done.
+        """
+        returned, self._returned = self._returned, []
+        if returned:
+            try:
+                await self._service.store.give_back(returned)
+            except BaseException:  # also cancelled
+                self._returned = [*returned, *self._returned]
+                raise
+
+    def _begin(self) -> None:
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())
-        return await answer
 
     async def _ask(self) -> None:
-        while self._waiting:
+        while True:
             group, self._waiting = self._waiting, []
             try:
-                results = await self._service.store.claim([claim for claim, _ in group])
+                await self.release()
+                results = await self._service.store.claim([claim for claim, _ in group]) if group else []
             except BaseException as error:  # whoever waits has to hear of it, whatever it is
                 for _, answer in group:
                     if not answer.done():
@@ -229,3 +271,5 @@ class _Nonces:
                 for (_, answer), is_new in zip(group, results, strict=True):
                     if not answer.done():
                         answer.set_result(is_new)
+            if not self._waiting:
+                return

@@ -19,6 +19,7 @@ from pyopenadr.errors import (
     StoreUnavailable,
     WireError,
 )
+from pyopenadr.store.port import Claim
 from pyopenadr.v2 import Payload, decode, encode, faults, wire
 from pyopenadr.v2.leniency import rules as leniency_rules
 from pyopenadr.v2.profile import ProfileName
@@ -126,7 +127,7 @@ class V2Door:
         if profile == "2.0a" and called != "eievent":
             return 404, b"OpenADR 2.0a has only the service EiEvent; for 2.0b put 2.0b/ into the address\n"
         try:
-            payload, peer = await self._open(body, profile, peer)
+            payload, peer, claim = await self._open(body, profile, peer)
         except SignatureInvalid as error:
             log.warning("%r from %s: refused: %s", path, peer.address or "unknown", error)
             return 403, f"{error}\n".encode()
@@ -139,6 +140,7 @@ class V2Door:
         ven_id = payload.message.get("ven_id")
         if isinstance(ven_id, str) and self._conversation.is_registered(ven_id) and not self._vens.take(ven_id):
             log.warning("%r from %s: VEN %s asks too often", path, peer.address or "unknown", ven_id)
+            self._give_back(claim)
             return 503, _TOO_MUCH
         for deviation in payload.deviations:
             log.info("%r from %s: accepted by leniency rule %s", path, peer.address or "unknown", deviation.rule)
@@ -146,10 +148,16 @@ class V2Door:
             return 200, await self._answer(body, payload, called, peer)
         except StoreUnavailable as error:
             log.warning("%r from %s is not answered: %s", path, peer.address or "unknown", error)
+            self._give_back(claim)
             return 503, b"this VTN can't reach its database now: try again later\n"
 
-    async def _open(self, body: bytes, profile: ProfileName, peer: Peer) -> tuple[Payload, Peer]:
-        """The message in the body, and the peer with what its signature shows.
+    def _give_back(self, claim: Claim | None) -> None:
+        """The message is to come later: then it is not a repetition, also where it is not signed anew."""
+        if claim is not None and self._signatures is not None:
+            self._signatures.give_back(claim)
+
+    async def _open(self, body: bytes, profile: ProfileName, peer: Peer) -> tuple[Payload, Peer, Claim | None]:
+        """The message in the body, the peer with what its signature shows, and the claim to the nonce in that.
 
         Raises:
             WireError: it is none, or its signature is not in order.
@@ -162,13 +170,13 @@ class V2Door:
             document = signatures.read(body, limits=self._limits, leniency=self._leniency)
             payload = document.payload
             if payload.signature is not None and signatures.mode_for(payload.message, peer) != "off":
-                return payload, await signatures.open(document, peer)
+                return payload, *await signatures.open(document, peer)
         if signatures is not None and signatures.mode_for(payload.message, peer) == "require":
             reason = "2.0a has no signatures" if profile == "2.0a" else "sign it, or have the operator switch that off"
             raise SignatureInvalid(
                 f"{payload.message.message_type} is not signed, and this VTN wants signatures: {reason}", rule="514"
             )
-        return payload, peer
+        return payload, peer, None
 
     def _may_be_unsigned(self, ven_id: str) -> bool:
         return self._signatures is None or self._signatures.allows_unsigned(ven_id)
