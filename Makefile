@@ -31,7 +31,8 @@ check: $(STAMP)  ## Formatting, lint and types, without changing a file
 test: check  ## The checks, then every test
 	@$(BIN)/python -m pytest -q -n 2 tests
 
-kill: $(STAMP)  ## Kill workers 200 times under load on each database engine; takes ten minutes
+kill: $(STAMP)  ## Kill a VEN 200 times, and workers under load on each database engine; takes 15 minutes
+	@PYOPENADR_VEN_KILLS=200 $(BIN)/python -m pytest -q -s tests/faults/test_ven_kill.py
 	@PYOPENADR_KILLS=200 $(BIN)/python -m pytest -q -s tests/faults/test_worker_kill.py
 
 demo: $(STAMP)  ## A server and a client live a whole event before your eyes

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from pyopenadr.model.timeline import Step
     from pyopenadr.transport.tls import ServerTls
     from pyopenadr.ven.client import OpenADRClient
-    from pyopenadr.ven.execution import EndReason, TimedInterval
+    from pyopenadr.ven.execution import DeviceCall, EndReason, TimedInterval
     from pyopenadr.ven.failsafe import FailSafe
     from pyopenadr.ven.fleet import VenFleet
     from pyopenadr.ven.listener import Listener
@@ -84,6 +84,7 @@ __all__ = [
     "ConfigError",
     "DataPoint",
     "Defer",
+    "DeviceCall",
     "Duration",
     "EndReason",
     "Event",
@@ -141,6 +142,7 @@ _HOMES = {
     "FailSafe": "pyopenadr.ven.failsafe",
     "Step": "pyopenadr.model.timeline",
     "VenFleet": "pyopenadr.ven.fleet",
+    "DeviceCall": "pyopenadr.ven.execution",
     "TimedInterval": "pyopenadr.ven.execution",
     "EventReply": "pyopenadr.ven.reply",
     "Listener": "pyopenadr.ven.listener",

@@ -2,7 +2,7 @@
 
 from pyopenadr.ven.client import OpenADRClient
 from pyopenadr.ven.declaration import data_point
-from pyopenadr.ven.execution import EndReason, TimedInterval
+from pyopenadr.ven.execution import DeviceCall, EndReason, TimedInterval
 from pyopenadr.ven.failsafe import FailSafe
 from pyopenadr.ven.fleet import VenFleet
 from pyopenadr.ven.handler import HandlerFailed
@@ -14,6 +14,7 @@ __all__ = [
     "DEFER",
     "RECORDED",
     "Defer",
+    "DeviceCall",
     "EndReason",
     "EventReply",
     "Exchange",

@@ -82,6 +82,11 @@ class OpenADRClient(ManualMode):
     on_recovery = HandlerSlot()
     """Called with the event and a `model.Span`, when the transition back begins: before its end or at it."""
 
+    on_interrupted = HandlerSlot()
+    """Called at a start with a `DeviceCall` that was under way when the process died. Returns True if it was carried
+    out, False if it was not, or None if nobody knows: then what was begun counts as begun, and is repeated if it still
+    is due, as an end always is."""
+
     on_failsafe = HandlerSlot()
     """Called with a `FailSafe` when the VTN has been silent for `failsafe_after`, and when it is back."""
 
@@ -110,6 +115,7 @@ class OpenADRClient(ManualMode):
         on_event_end: Handler | None = None,
         on_ramp_up: Handler | None = None,
         on_recovery: Handler | None = None,
+        on_interrupted: Handler | None = None,
         on_failsafe: Handler | None = None,
         on_report: Handler | None = None,
         next_report: Handler | None = None,
@@ -276,6 +282,7 @@ class OpenADRClient(ManualMode):
             on_event_end=on_event_end,
             on_ramp_up=on_ramp_up,
             on_recovery=on_recovery,
+            on_interrupted=on_interrupted,
             on_failsafe=on_failsafe,
             on_report=on_report,
             next_report=next_report,

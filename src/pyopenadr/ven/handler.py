@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import inspect
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from pyopenadr.clock import Clock
 from pyopenadr.errors import OpenADRError
 from pyopenadr.ven.task import Crew
 
-__all__ = ["Caller", "Handler", "HandlerFailed", "HandlerSlot", "handler_of"]
+__all__ = ["Caller", "Handler", "HandlerFailed", "HandlerSlot", "given", "handler_of"]
 
 Handler = Callable[..., Any]
 H = TypeVar("H", bound=Handler)
@@ -78,6 +79,19 @@ def handler_of(client: object, name: str) -> Handler | None:
 def is_coroutine_function(handler: Handler) -> bool:
     """Whether calling it gives a coroutine, as far as can be seen without calling it."""
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
+
+
+def given(handler: Handler, args: tuple[Any, ...], **more: Any) -> Handler:
+    """The handler with that of `more` which it has a parameter of that name for, beside its arguments."""
+    try:
+        signature = inspect.signature(handler)
+        taken = signature.bind_partial(*args).arguments
+    except (TypeError, ValueError):  # a built-in that does not say, or it can't be called so: that is told by the call
+        return handler
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    wanted = {name for name, it in signature.parameters.items() if it.kind in named and name not in taken}
+    found = {name: value for name, value in more.items() if name in wanted}
+    return functools.partial(handler, **found) if found else handler
 
 
 class Caller:
@@ -174,4 +188,6 @@ class Caller:
 
 def name_of(handler: Handler) -> str:
     """How the handler is called in messages."""
+    if isinstance(handler, functools.partial):
+        return name_of(handler.func)
     return getattr(handler, "__qualname__", None) or type(handler).__name__

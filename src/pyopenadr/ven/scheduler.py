@@ -13,8 +13,8 @@ from pyopenadr.clock import Clock
 from pyopenadr.errors import ModelError
 from pyopenadr.model import Event, OptType, Span
 from pyopenadr.v2.ven import KnownEvent, executed_span
-from pyopenadr.ven.execution import Call, EndReason, Run, next_boundary, next_call
-from pyopenadr.ven.handler import Caller, Handler, HandlerFailed
+from pyopenadr.ven.execution import DeviceCall, EndReason, Run, is_due, made, next_boundary, next_call
+from pyopenadr.ven.handler import Caller, Handler, HandlerFailed, given
 from pyopenadr.ven.journal import Journal
 from pyopenadr.ven.state import Ledger
 from pyopenadr.ven.task import Crew
@@ -31,8 +31,9 @@ class Scheduler:
     """Executes the events that this VEN has opted in to.
 
     While it is `suspended` (then `wake` it) no event is executed, and those that run are ended.
-    `known` gives the events there are, `handler` the user's handler of a name. How far each event has got is noted
-    after each call, before the next one: a call that was under way when the process died is made again.
+    `known` gives the events there are, `handler` the user's handler of a name. Each call is noted before it is made,
+    and when it has been made. One that was under way when the process died is first settled: `on_interrupted` says
+    whether it was carried out, and where it does not, the call is repeated.
     """
 
     def __init__(
@@ -140,7 +141,7 @@ class Scheduler:
         for event_id in [event_id for event_id in self._runs if event_id not in events]:
             run = self._runs[event_id]
             is_recovering = run.ended and (event_id in self._drivers or next_call(run, now) is not None)
-            if not run.begun and not is_recovering:
+            if not run.begun and not is_recovering and run.pending is None:
                 self._forget(event_id)
 
     def _reason(self, known: KnownEvent) -> EndReason:
@@ -159,7 +160,12 @@ class Scheduler:
         elif run.ended:
             is_longer = run.end is not None and (span.end is None or span.end > run.end)
             if run.reason is not EndReason.COMPLETED or is_longer:
-                self._note(event_id, msgspec.structs.replace(fresh, reached=run.reached))
+                self._note(
+                    event_id,
+                    msgspec.structs.replace(
+                        fresh, reached=run.reached, pending=run.pending, turn=run.turn + 1, starts=run.starts
+                    ),
+                )
         elif (run.event, run.start, run.end, run.reason) != (event, span.start, span.end, EndReason.COMPLETED):
             run = msgspec.structs.replace(run, event=event, start=span.start, end=span.end, reason=EndReason.COMPLETED)
             self._note(event_id, run)
@@ -185,10 +191,15 @@ class Scheduler:
     def _advance(self) -> None:
         """Have every event driven on for which something is due."""
         for event_id in list(self._runs):
-            if event_id not in self._drivers and self._next(event_id) is not None:
+            if event_id not in self._drivers and (self._interrupted(event_id) or self._next(event_id)) is not None:
                 self._drivers[event_id] = self._crew.spawn(self._drive(event_id), f"execution of {event_id}")
 
-    def _next(self, event_id: str) -> Call | None:
+    def _interrupted(self, event_id: str) -> DeviceCall | None:
+        """The call that was under way when the process died; for one who knows that none is being made now."""
+        run = self._runs.get(event_id)
+        return run.pending if run is not None else None
+
+    def _next(self, event_id: str) -> DeviceCall | None:
         run = self._runs.get(event_id)
         if run is None or (self._held_until is not None and not run.begun):
             return None
@@ -224,6 +235,8 @@ class Scheduler:
     async def _drive(self, event_id: str) -> None:
         """Make the calls of one event that are due. What begins waits for what ends at the same time elsewhere."""
         try:
+            if (interrupted := self._interrupted(event_id)) is not None:
+                await self._settle(event_id, interrupted)
             while (call := self._next(event_id)) is not None:
                 if not call.is_end and self._others_end(event_id):
                     self.wake()
@@ -248,17 +261,53 @@ class Scheduler:
             if not waiting.done():
                 waiting.set_result(None)
 
-    async def _make(self, event_id: str, call: Call) -> None:
+    async def _make(self, event_id: str, call: DeviceCall) -> None:
+        """Make a call, noted before and after."""
         handler = self._handler(call.handler)
         if handler is not None:
+            await self._change(event_id, lambda run: msgspec.structs.replace(run, pending=call))
             try:
-                await self._caller.ask(handler, *call.args)
+                await self._caller.ask(given(handler, call.args, call=call), *call.args)
             except HandlerFailed as error:
-                self._journal.error(f"event {event_id}: {call.handler}: {error}", extra={"event_id": event_id})
+                self._complain(call, f"{call.handler}: {error}")
+        await self._change(event_id, lambda run: made(run, call))
+
+    async def _settle(self, event_id: str, call: DeviceCall) -> None:
+        """Deal with a call that was under way when the process died: done, not done, or, if in doubt, repeated."""
+        done = await self._was_made(call)
+        run = self._runs.get(event_id)
+        if done is None and run is not None and is_due(run, call, self._clock.now()):
+            await self._make(event_id, msgspec.structs.replace(call, event=run.event, repeated=True))
+        elif done is False:
+            await self._change(event_id, lambda run: msgspec.structs.replace(run, pending=None))
+        else:  # what perhaps was begun counts as begun, so that its end comes
+            await self._change(event_id, lambda run: made(run, call))
+
+    async def _change(self, event_id: str, change: Callable[[Run], Run]) -> None:
+        """Change what is noted, and wait until it is safe."""
         run = self._runs.get(event_id)
         if run is not None:
-            self._note(event_id, call.made(run))
+            self._note(event_id, change(run))
         await self._ledger.kept()
+
+    async def _was_made(self, call: DeviceCall) -> bool | None:
+        """What the user says; None: he does not know."""
+        handler = self._handler("on_interrupted")
+        if handler is None:
+            return None
+        try:
+            word = await self._caller.ask(handler, msgspec.structs.replace(call, repeated=True))
+        except HandlerFailed as error:
+            self._complain(call, f"on_interrupted: {error}; what was begun is repeated")
+            return None
+        if word is None or isinstance(word, bool):
+            return word
+        self._complain(call, f"on_interrupted returned {word!r}, not True, False or None; what was begun is repeated")
+        return None
+
+    def _complain(self, call: DeviceCall, problem: str) -> None:
+        event_id = call.event.event_id
+        self._journal.error(f"event {event_id}: {problem}", extra={"event_id": event_id})
 
     def _note(self, event_id: str, run: Run) -> None:
         self._runs[event_id] = run

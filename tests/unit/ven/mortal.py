@@ -35,6 +35,10 @@ class MortalLedger:
         self._pending: list[Callable[[], None]] = []
         self._writer: asyncio.Task[None] | None = None
 
+    def die(self) -> None:
+        """The process dies now."""
+        self.dead, self._life = True, self.commits
+
     def load(self, kind: str, row: type[R]) -> dict[str, R]:
         return self.grave.load(kind, row)
 

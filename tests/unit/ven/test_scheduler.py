@@ -19,7 +19,6 @@ from pyopenadr.ven import EndReason, OpenADRClient, TimedInterval
 from pyopenadr.ven.execution import Run
 from pyopenadr.ven.scheduler import LONGEST_REST_S
 from pyopenadr.ven.state import Ledger, MemoryLedger
-from tests.unit.ven.mortal import MortalLedger, mortal
 from tests.unit.ven.scripted import NOW, ScriptedVtn, client_of, event, problems, running, threads
 
 MINUTE = timedelta(minutes=1)
@@ -785,48 +784,3 @@ async def test_a_random_end_survives_a_restart(vtn: ScriptedVtn, clock: FakeCloc
         (end,) = [line for line in second.told if line[1] == "end"]
         assert end[3] == "cancelled"
         assert second.told[-1] == end
-
-
-# -- death at any moment ---------------------------------------------------------------------------------------------
-
-
-async def death(life: int | None) -> tuple[int, list[str], list[str]]:
-    """Two overlapping events with a change, and one death on the way: the commits, and what each life was told."""
-    clock = FakeClock(NOW)
-    vtn = ScriptedVtn()
-    vtn.clock = clock
-    vtn.events = [levels("a", 1, 2, ramp_up=MINUTE / 2), levels("b", 3, start=BEGIN + MINUTE, recovery=MINUTE)]
-    changed = [levels("a", 1, 2), levels("b", 3, 2, start=BEGIN + MINUTE, recovery=MINUTE, modification_number=1)]
-
-    async def spell(device: Device, ledger: MortalLedger) -> None:
-        async with mortal(device.client, ledger, clock):
-            while clock.now() < NOW + 6 * MINUTE and not ledger.dead:
-                await clock.advance(5)
-                if clock.now() == NOW + timedelta(seconds=145):
-                    vtn.events = changed
-                    vtn.queue.append(vtn.distribute())
-
-    first = MortalLedger(life=life)
-    one = Device(vtn, clock, first)
-    await spell(one, first)
-    if not first.dead:
-        return first.commits, one.story, []
-    second = MortalLedger(first.grave)
-    two = Device(vtn, clock, second)
-    await spell(two, second)
-    return first.commits, one.story, two.story
-
-
-async def test_death_at_every_single_commit_skips_no_call_and_repeats_only_one() -> None:
-    commits, story, _ = await death(None)
-    calls = [line.partition(" ")[2] for line in story]
-    assert len(calls) == len(set(calls)) == 14
-    for life in range(1, commits):
-        _, before, after = await death(life)
-        told = [line.partition(" ")[2] for line in before + after]
-        assert set(told) == set(calls), f"life {life}: nothing is skipped"
-        repeated = [call for call in calls if told.count(call) > 1]
-        assert len(repeated) <= 2, f"life {life}: one of each event, which was under way, and not {repeated}"
-        assert len(told) == len(calls) + len(repeated), f"life {life}"
-        for call in repeated:
-            assert call in {line.partition(" ")[2] for line in before[-2:]}, f"life {life}: {call} was over"
