@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pyopenadr.model import Interval, Signal
+from pyopenadr.transport.port import Reply
 from pyopenadr.v2 import wire
 from pyopenadr.vtn.server import OpenADRServer
+from tests.unit.ven.scripted import ScriptedVtn
 from tests.unit.vtn.sample import (
     HOUR,
     MINUTE,
@@ -17,6 +19,18 @@ from tests.unit.vtn.sample import (
 )
 
 REREGISTERED = "oadrRequestReregistration"
+
+
+class HearingVtn(ScriptedVtn):
+    """A scripted VTN that keeps what it gets as it came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: list[bytes] = []
+
+    async def post(self, url: str, body: bytes) -> Reply:
+        self.bodies.append(body)
+        return await super().post(url, body)
 
 
 def simple(*values: float) -> Signal:
@@ -80,3 +94,8 @@ async def create_opt(ven: Ven, **fields: Any) -> wire.EiResponse:
 async def cancel_opt(ven: Ven, opt_id: str = "o1", request_id: str = "x") -> wire.EiResponse:
     message = wire.OadrCancelOpt(request_id=request_id, opt_id=opt_id, ven_id=ven.ven_id)
     return (await ven.send("EiOpt", message, wire.OadrCanceledOpt)).response
+
+
+async def yes(_: object) -> str:
+    """An `on_event` that takes part in everything."""
+    return "optIn"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from pyopenadr.errors import LocalProtocolError, ModelError
 from pyopenadr.model import Interval, OptType, Signal, Target
-from pyopenadr.v2 import wire
+from pyopenadr.v2 import decode, encode, faults, wire
 from tests.conformance.scene import (
     numbers,
     simple,
@@ -28,6 +29,8 @@ from tests.unit.vtn.sample import (
     open_ended,
     running,
 )
+
+replace = msgspec.structs.replace
 
 
 async def test_rule_001_vtn_times_that_are_sent_are_in_utc_and_whole_seconds() -> None:
@@ -255,3 +258,104 @@ async def test_rule_115_vtn_all_events_of_a_message_are_of_its_time() -> None:
         await clock_of(vtn).advance(MINUTE)
         made = {each.event_descriptor.created_date_time for each in (await ven.request_events()).events}
         assert made == {SECOND + 2 * MINUTE}
+
+
+async def test_rule_018_vtn_events_that_touch_do_not_overlap() -> None:
+    async with running(overlap="refuse") as vtn:
+        await vtn.add_event(event("first"))
+        await vtn.add_event(event("next", start=SECOND + 2 * HOUR))
+        with pytest.raises(LocalProtocolError, match="overlaps with first"):
+            await vtn.add_event(event("both", start=SECOND + HOUR + MINUTE, duration=HOUR))
+        await vtn.add_event(event("both", start=SECOND + HOUR + MINUTE), overlap="allow")
+        ven = await Ven(vtn).join()
+        assert ids(await ven.request_events()) == ["first", "both", "next"]
+
+
+async def test_rule_021_vtn_wrong_ids_are_refused() -> None:
+    async with running() as vtn:
+        ven = await Ven(vtn).join()
+        await vtn.add_event(event())
+        stranger = Ven(vtn, ven.ven_id + "x")
+        reply = await stranger.request_events()
+        assert reply.response is not None
+        assert (reply.response.response_code, reply.events) == ("463", ())
+        assert (await ven.created_event([event_response("E1")])).response.response_code == "452"
+        assert await vtn.answers() == []
+
+
+async def test_rule_023_vtn_only_a_ven_asks_for_events() -> None:
+    async with running() as vtn:
+        ven = await Ven(vtn).join()
+        await vtn.add_event(event())
+        await vtn.request_reregistration(ven.ven_id)
+        kinds = [(await ven.poll(wire.Message)).message_type for _ in range(3)]
+        assert "oadrRequestEvent" not in kinds
+        # What only a VTN sends is no message for it, though the schema knows it.
+        reply = await ven.send("EiEvent", wire.OadrDistributeEvent(request_id="d", vtn_id="vtn"), wire.OadrResponse)
+        assert reply.response.response_code == "459"
+
+
+async def test_rule_032_vtn_each_interval_leaves_with_its_duration_and_value() -> None:
+    async with running() as vtn:
+        ven = await Ven(vtn).join()
+        await vtn.add_event(start=SECOND + HOUR, intervals=[(10 * MINUTE, 1), (20 * MINUTE, 3), (MINUTE, 2)])
+        [one] = (await ven.request_events()).events
+        [found] = one.event_signals
+        values = [(it.duration, payload.value) for it in found.intervals for payload in it.payloads]  # type: ignore[union-attr]
+        assert values == [(10 * MINUTE, 1), (20 * MINUTE, 3), (MINUTE, 2)]
+        assert one.active_period.duration == 31 * MINUTE
+
+
+async def test_rule_033_vtn_what_makes_no_sense_is_459_and_what_is_no_message_is_406() -> None:
+    async with running() as vtn:
+        ven = await Ven(vtn).join()
+        for service, message in (
+            ("EiReport", wire.OadrRequestEvent(request_id="q", ven_id=ven.ven_id)),
+            ("EiEvent", wire.OadrCreatedReport(response=answer_to("c"), pending_reports=(), ven_id=ven.ven_id)),
+        ):
+            status, body = await ven.post(service, message)
+            response = faults.response_of(decode(body).message)
+            assert response is not None
+            assert (status, response.response_code) == (200, "459")
+        good = encode(wire.OadrPoll(ven_id=ven.ven_id))
+        status, _ = await vtn.handle("/OpenADR2/Simple/2.0b/OadrPoll", good.replace(b"venID", b"venId"))
+        assert status == 406
+
+
+async def test_rule_046_vtn_what_is_empty_counts_as_absent() -> None:
+    async with running() as vtn:
+        ven = Ven(vtn)
+        await ven.register("", request_id="")
+        await vtn.add_event(event())
+        bare = wire.EventResponse(
+            response_code="200",
+            response_description="",
+            request_id="",
+            event_id="e1",
+            modification_number=0,
+            opt_type="optIn",
+        )
+        assert (await ven.created_event([bare])).response.response_code == "200"
+        [answer] = await vtn.answers()
+        assert not answer.response_description
+        [known] = vtn.vens
+        assert not known.ven_name
+
+
+async def test_rule_069_116_vtn_simple_leaves_as_a_level() -> None:
+    async with running() as vtn:
+        await vtn.add_event(event())
+        for profile in ("2.0a", "2.0b"):
+            ven = Ven(vtn, "old") if profile == "2.0a" else await Ven(vtn).join()
+            version = None if profile == "2.0a" else "2.0b"
+            request = wire.OadrRequestEvent(schema_version=version, request_id="q", ven_id=ven.ven_id)
+            message = await ven.send("EiEvent", request, wire.OadrDistributeEvent, profile)
+            assert [it.signal_type for it in message.events[0].event_signals] == ["level"]
+        with pytest.raises(ModelError, match="rule 116"):
+            await vtn.add_event(event("e2", signals=(replace(simple(1), signal_type="delta"),)))
+
+
+async def test_rule_070_vtn_each_ven_has_an_id_of_its_own() -> None:
+    async with running() as vtn:
+        vens = [await Ven(vtn).join(name) for name in ("one", "two", "three", None)]
+        assert len({ven.ven_id for ven in vens}) == 4

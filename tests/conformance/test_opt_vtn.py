@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from pyopenadr.model import OptType
+import pytest
+
+from pyopenadr.model import OptType, Target
 from pyopenadr.v2 import wire
 from tests.conformance.scene import (
     cancel_opt,
@@ -18,6 +21,7 @@ from tests.unit.vtn.sample import (
     SECOND,
     Ven,
     event,
+    ids,
     running,
     wanted,
 )
@@ -94,3 +98,61 @@ async def test_rule_211_vtn_an_opt_of_an_event_is_not_cancelled() -> None:
         await create_opt(ven, vavailability=None, event_id="e1", modification_number=0)
         assert (await cancel_opt(ven)).response_code.startswith("4")
         assert len(await vtn.opts(ven.ven_id)) == 1
+
+
+@pytest.mark.parametrize(("policy", "sent"), [("send", ["e1"]), ("skip", [])])
+async def test_rule_201_vtn_whether_schedules_keep_events_away_is_a_setting(policy: str, sent: list[str]) -> None:
+    async with running(opt_schedules=policy) as vtn:
+        ven = await Ven(vtn).join()
+        await create_opt(ven, vavailability=(wire.WsCalendarInterval(dtstart=SECOND, duration=3 * HOUR),))
+        await vtn.add_event(event())
+        assert ids(await ven.request_events()) == sent
+
+
+async def test_rule_203_vtn_a_schedule_for_a_resource_replaces_only_that() -> None:
+    async with running() as vtn:
+        ven = await Ven(vtn).join()
+        await create_opt(ven, opt_id="r1", target=wire.EiTarget(resource_id=("r1",)))
+        await create_opt(ven, opt_id="r2", target=wire.EiTarget(resource_id=("r2",)))
+        await create_opt(ven, opt_id="in", opt_type="optIn", target=wire.EiTarget(resource_id=("r1",)))
+        await create_opt(ven, opt_id="new", target=wire.EiTarget(resource_id=("r1",)))
+        assert sorted(each.opt_id for each in await vtn.opts(ven.ven_id)) == ["in", "new", "r2"]
+
+
+@pytest.mark.parametrize(
+    ("context", "sent"), [("http://market.example/a", []), ("HTTP://Market.Example/a", []), ("urn:other", ["e1"])]
+)
+async def test_rule_205_vtn_a_schedule_of_a_programme_is_for_its_events_alone(context: str, sent: list[str]) -> None:
+    async with running(opt_schedules="skip") as vtn:
+        ven = await Ven(vtn).join()
+        all_day = wire.WsCalendarInterval(dtstart=SECOND, duration=3 * HOUR)
+        await create_opt(ven, vavailability=(all_day,), market_context=context)
+        await vtn.add_event(event())
+        assert ids(await ven.request_events()) == sent
+
+
+async def test_rule_206_vtn_an_opt_on_what_the_event_is_not_for_is_refused() -> None:
+    async with running() as vtn:
+        ven = await Ven(vtn).join()
+        await vtn.add_event(event(target=Target(resource_ids=("r1", "r2"))))
+        about: dict[str, Any] = {"vavailability": None, "event_id": "e1", "modification_number": 0}
+        for fields, code in (
+            ({"target": wire.EiTarget(resource_id=("r9",))}, "462"),
+            ({"event_id": "unknown"}, "452"),
+            ({"modification_number": 1}, "450"),
+            ({"target": wire.EiTarget(resource_id=("r1",))}, "200"),
+        ):
+            assert (await create_opt(ven, **(about | fields))).response_code == code
+        assert len(await vtn.opts(ven.ven_id)) == 1
+
+
+async def test_rule_209_vtn_a_device_class_is_one_of_the_list() -> None:
+    async with running() as vtn:
+        ven = await Ven(vtn).join()
+        for target, is_good in (
+            (wire.EiTarget(end_device_asset=("EVSE",)), True),
+            (wire.EiTarget(resource_id=("r1",)), False),
+        ):
+            assert ((await create_opt(ven, device_class=target)).response_code == "200") is is_good
+        [kept] = await vtn.opts(ven.ven_id)
+        assert kept.device_classes == ("EVSE",)

@@ -8,6 +8,7 @@ import msgspec
 
 from pyopenadr.model.event import Event, Opt, OptType
 from pyopenadr.model.party import Target
+from pyopenadr.model.uri import is_same
 
 __all__ = ["in_force", "opted_out", "resource_opts"]
 
@@ -29,7 +30,9 @@ def in_force(opts: Iterable[Opt]) -> list[Opt]:
 
 def _without(old: Opt, new: Opt) -> Opt | None:
     """What a later opt leaves of an earlier one."""
-    if (old.event_id, old.market_context, old.device_classes) != (new.event_id, new.market_context, new.device_classes):
+    if (old.event_id, old.device_classes) != (new.event_id, new.device_classes):
+        return old
+    if not is_same(old.market_context, new.market_context):
         return old
     if old.event_id is None and old.opt_type is not new.opt_type:
         return old
@@ -59,7 +62,7 @@ def opted_out(opts: Iterable[Opt], event: Event, resource_ids: Collection[str] =
         for opt in in_force(opts)
         if opt.event_id is None
         and opt.opt_type is OptType.OUT
-        and opt.market_context in (None, event.market_context)
+        and (opt.market_context is None or is_same(opt.market_context, event.market_context))
         and not opt.device_classes
         and any(span.overlaps(event.active_span) for span in opt.availability)
     ]

@@ -12,10 +12,10 @@ from pyopenadr.errors import LocalProtocolError, ModelError, RemoteProtocolError
 from pyopenadr.model import EVERYONE, Duration, Event, EventStatus, OptType, ResponseRequired, Signal, Span, Target
 from pyopenadr.model.event import same_content
 from pyopenadr.model.time import ZERO, total_seconds
+from pyopenadr.model.uri import normalised
 from pyopenadr.v2 import faults, wire
 from pyopenadr.v2.bridge import lift_event
 from pyopenadr.v2.signal import check_periods, check_values, is_legal
-from pyopenadr.v2.uri import normalised
 
 __all__ = [
     "Consideration",

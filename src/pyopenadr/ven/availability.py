@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
 from pyopenadr.clock import Clock
 from pyopenadr.model import Event, Opt, OptType, Span, Target
-from pyopenadr.v2.uri import normalised
+from pyopenadr.model.uri import normalised
 from pyopenadr.ven.state import Ledger
 
 __all__ = ["OptBook", "word_on"]
@@ -26,6 +26,7 @@ class OptBook:
         self._opts = ledger.load("opt", Opt)
         for opt_id in [opt_id for opt_id, opt in self._opts.items() if _is_over(opt, clock.now())]:
             self.drop(opt_id)
+        self._on_events = ledger.load("event opt", Opt)
 
     @property
     def opts(self) -> Mapping[str, Opt]:
@@ -41,6 +42,19 @@ class OptBook:
         """Forget what was taken back."""
         self._opts.pop(opt_id, None)
         self._ledger.drop("opt", opt_id)
+
+    def note_on_event(self, opt: Opt, listed: Container[str | None]) -> None:
+        """Remember an opt on an event, and forget those on events that are not listed any more."""
+        for opt_id in [opt_id for opt_id, known in self._on_events.items() if known.event_id not in listed]:
+            del self._on_events[opt_id]
+            self._ledger.drop("event opt", opt_id)
+        self._on_events[opt.opt_id] = opt
+        self._ledger.put("event opt", opt.opt_id, opt)
+
+    def event_of(self, opt_id: str) -> str | None:
+        """The event that an opt is on; None if it is on times, or unknown."""
+        opt = self._on_events.get(opt_id)
+        return opt.event_id if opt is not None and opt_id not in self._opts else None
 
     def word_on(self, event: Event, span: Span) -> OptType | None:
         """What they say to an event that is executed in `span`, if they are to decide; None: nothing."""

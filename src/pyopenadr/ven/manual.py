@@ -16,6 +16,7 @@ from pyopenadr.model import (
     Reading,
     ReportRequest,
     ResourceStatus,
+    ResponseRequired,
     Span,
     Target,
     Unit,
@@ -217,9 +218,15 @@ class ManualMode:
 
         Give either `availability` or `event_id`. The reply's `opt_id` is what `cancel_opt` takes. An opt on a whole
         event takes the place of the answer to it.
+
+        Raises:
+            LocalProtocolError: the event is unknown, or wants no answer (rule 206).
         """
         if event_id is not None:
             modification_number, _ = self._version_of(event_id, modification_number)
+            known = self._parts.events.known.get(event_id)
+            if known is not None and known.event.response_required is ResponseRequired.NEVER:
+                raise LocalProtocolError(f"event {event_id!r} wants no answer and no opt", code="459", rule="206")
         opt = Opt(
             opt_id=opt_id if opt_id is not None else self._parts.session.new_id(),
             ven_id=self._parts.registrar.ven_id,
@@ -238,13 +245,23 @@ class ManualMode:
         if event_id is None:
             self._parts.opts.put(opt)
             self._parts.events.revise()
-        elif target is None and not device_classes:
-            self._parts.events.opted(event_id, opt.opt_type)
+        else:
+            self._parts.opts.note_on_event(opt, {*self._parts.events.known, *self._delivered})
+            if target is None and not device_classes:
+                self._parts.events.opted(event_id, opt.opt_type)
         await self._parts.ledger.kept()
         return _native(reply)
 
     async def cancel_opt(self, opt_id: str) -> Exchange:
-        """Take an availability back (oadrCancelOpt); not for opts on one event (2.0b rule 211)."""
+        """Take an availability back (oadrCancelOpt).
+
+        Raises:
+            LocalProtocolError: it is an opt on an event, which only another opt changes (2.0b rule 211).
+        """
+        if (event_id := self._parts.opts.event_of(opt_id)) is not None:
+            raise LocalProtocolError(
+                f"opt {opt_id!r} is on event {event_id!r}: change it by another opt on it", code="459", rule="211"
+            )
         message = wire.OadrCancelOpt(
             request_id=self._parts.session.new_id(), opt_id=opt_id, ven_id=self._parts.registrar.ven_id
         )

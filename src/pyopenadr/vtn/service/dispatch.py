@@ -11,6 +11,7 @@ from pyopenadr.errors import LocalProtocolError
 from pyopenadr.model import Event, Opt, OptType, ResponseRequired, Span
 from pyopenadr.model.schedule import opted_out, resource_opts
 from pyopenadr.model.time import add, is_positive
+from pyopenadr.model.uri import is_same
 from pyopenadr.store.port import Dispatch, Draft, Step, StoredEvent, Trace
 from pyopenadr.vtn.service.board import Board, Delivery, DeliveryState, delivery
 from pyopenadr.vtn.service.event import EventService
@@ -343,7 +344,7 @@ def draft_of(stored: StoredEvent) -> Draft:
 
 def _collide(one: Event, other: Event) -> bool:
     """Whether two events are of one market context, overlap in time, and may concern the same resources."""
-    if one.cancelled or other.cancelled or one.market_context != other.market_context:
+    if one.cancelled or other.cancelled or not is_same(one.market_context, other.market_context):
         return False
     if not _effective(one).overlaps(_effective(other)):
         return False

@@ -9,6 +9,7 @@ import msgspec
 from pyopenadr.errors import LocalProtocolError, ModelError
 from pyopenadr.model import Event, Group, Member, Resource, Target
 from pyopenadr.model.group import Selection, selected
+from pyopenadr.model.uri import is_same
 from pyopenadr.store.port import Change, Topic
 from pyopenadr.vtn.service.party import PartyService
 
@@ -110,7 +111,7 @@ class GroupService(PartyService):
         """
         groups = await self.store.list_groups()
         enrolled: set[str] | None = None
-        programmes = [group.group_id for group in groups if group.market_context == event.market_context]
+        programmes = [group.group_id for group in groups if is_same(group.market_context, event.market_context)]
         if programmes:
             enrolled = await self._members_of(programmes)
         named, resolved = await self._vens_named(event.target, groups, strict=strict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit, urlunsplit
 
-__all__ = ["normalised"]
+__all__ = ["is_same", "normalised"]
 
 _ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -46,3 +46,8 @@ def normalised(uri: str) -> str:
     authority = user + at + host.lower().removesuffix(_DEFAULT_PORTS.get(scheme, "\0")).removesuffix(":")
     path = _without_dots(parts.path) if parts.path.startswith("/") else parts.path
     return urlunsplit((scheme, authority, path or ("/" if authority else ""), parts.query, parts.fragment))
+
+
+def is_same(one: str | None, other: str | None) -> bool:
+    """Whether two URIs are equal; None is equal to None alone."""
+    return one == other or (one is not None and other is not None and normalised(one) == normalised(other))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyopenadr.v2.uri import normalised
+from pyopenadr.model.uri import normalised
 
 
 @pytest.mark.parametrize(
