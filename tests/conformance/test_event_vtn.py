@@ -63,9 +63,9 @@ async def test_rule_003_015_vtn_active_events_come_first_by_priority_then_by_sta
 async def test_rule_004_005_010_vtn_versions_are_counted_from_0() -> None:
     async with running() as vtn:
         ven = await Ven(vtn).join()
-        await vtn.add_event(event())
+        await vtn.add_event(event(start=SECOND + MINUTE))
         assert numbers(await ven.request_events()) == [0]
-        await clock_of(vtn).advance(HOUR)  # a change of status is none of the event
+        await clock_of(vtn).advance(2 * MINUTE)  # a change of status is none of the event
         message = await ven.request_events()
         assert (numbers(message), statuses(message)) == ([0], ["active"])
         await vtn.change_event("e1", vtn_comment="a")
@@ -87,9 +87,9 @@ async def test_rule_008_009_107_vtn_an_event_against_the_rules_is_not_published(
 async def test_rule_013_vtn_an_event_is_far_near_active_and_gone() -> None:
     async with running() as vtn:
         ven = await Ven(vtn).join()
-        await vtn.add_event(event(ramp_up=10 * MINUTE))
+        await vtn.add_event(start=SECOND + 2 * MINUTE, intervals=[(MINUTE, 1)], ramp_up=MINUTE)
         found = []
-        for step in (timedelta(0), 51 * MINUTE, 10 * MINUTE, HOUR):
+        for step in (timedelta(0), 1.5 * MINUTE, MINUTE, MINUTE):
             await clock_of(vtn).advance(step)
             found.append(statuses(await ven.request_events()))
         assert found == [["far"], ["near"], ["active"], []]
@@ -98,9 +98,9 @@ async def test_rule_013_vtn_an_event_is_far_near_active_and_gone() -> None:
 async def test_rule_014_029_vtn_current_value_is_that_of_the_running_interval() -> None:
     async with running() as vtn:
         ven = await Ven(vtn).join()
-        await vtn.add_event(event(signals=(simple(1, 3),)))
+        await vtn.add_event(start=SECOND + MINUTE, intervals=[(MINUTE, 1), (MINUTE, 3)])
         found = []
-        for step in (timedelta(0), HOUR, 30 * MINUTE):
+        for step in (timedelta(0), MINUTE, MINUTE):
             await clock_of(vtn).advance(step)
             found.append((await ven.request_events()).events[0].event_signals[0].current_value)
         assert found == [0, 1, 3]

@@ -9,6 +9,7 @@ from tests.conformance.scene import (
 )
 from tests.unit.vtn.sample import (
     Ven,
+    answer_to,
     running,
 )
 
@@ -75,3 +76,21 @@ async def test_rule_407_vtn_after_a_cancellation_nothing_is_left() -> None:
         await ven.send("EiRegisterParty", message, wire.OadrCanceledPartyRegistration)
         assert await vtn.report_requests(ven.ven_id) == []
         assert (await ven.poll(wire.OadrResponse)).response.response_code == "463"
+
+
+async def test_rule_401_vtn_it_asks_for_a_new_registration_and_never_registers_itself() -> None:
+    async with running() as vtn:
+        ven = await Ven(vtn).join()
+        await vtn.request_reregistration(ven.ven_id)
+        assert (await ven.poll(wire.OadrRequestReregistration)).ven_id == ven.ven_id
+        done = wire.OadrResponse(response=answer_to(), ven_id=ven.ven_id)
+        assert await ven.post("EiRegisterParty", done) == (200, b"")
+        await vtn.cancel_registration(ven.ven_id)
+        cancel = await ven.poll(wire.OadrCancelPartyRegistration)
+        assert cancel.registration_id == ven.registration_id
+        answer = wire.OadrCanceledPartyRegistration(
+            response=answer_to(cancel.request_id), registration_id=cancel.registration_id, ven_id=ven.ven_id
+        )
+        await ven.send("EiRegisterParty", answer, wire.OadrResponse)
+        assert (await ven.poll(wire.OadrResponse)).response.response_code == "463"
+        assert (await ven.register()).response.response_code == "200"

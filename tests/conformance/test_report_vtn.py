@@ -81,7 +81,7 @@ async def test_rule_306_vtn_its_own_new_metadata_ends_what_was_asked_before() ->
     await clock_of(vtn).advance(1)
     await create_report(ven, wanted("m", "METADATA"))
     await ven.take_offer()
-    await clock_of(vtn).advance(HOUR)
+    await clock_of(vtn).advance(6 * MINUTE)
     assert await ven.is_idle()
     await vtn.stop()
 
@@ -147,7 +147,7 @@ async def test_rule_324_vtn_a_single_report_comes_once_and_at_once() -> None:
     report = await ven.poll(wire.OadrUpdateReport)
     message = wire.OadrUpdatedReport(response=answer_to(report.request_id), ven_id=ven.ven_id)
     await ven.send("EiReport", message, wire.OadrResponse)
-    await clock_of(vtn).advance(HOUR)
+    await clock_of(vtn).advance(6 * MINUTE)
     assert await ven.is_idle()
     await vtn.stop()
 
@@ -170,7 +170,7 @@ async def test_rule_328_vtn_a_cancellation_inside_an_answer_counts() -> None:
     stop = wire.OadrCancelReport(request_id="x", report_request_id=("q1",), report_to_follow=False, ven_id=ven.ven_id)
     message = wire.OadrUpdatedReport(response=answer_to(report.request_id), cancel_report=stop, ven_id=ven.ven_id)
     await ven.send("EiReport", message, wire.OadrResponse)
-    await clock_of(vtn).advance(HOUR)
+    await clock_of(vtn).advance(6 * MINUTE)
     assert await ven.is_idle()
     await vtn.stop()
 
@@ -217,7 +217,7 @@ async def test_rule_345_vtn_exactly_one_report_follows_a_cancellation_that_wants
     report = await ven.poll(wire.OadrUpdateReport)
     message = wire.OadrUpdatedReport(response=answer_to(report.request_id), ven_id=ven.ven_id)
     await ven.send("EiReport", message, wire.OadrResponse)
-    await clock_of(vtn).advance(HOUR)
+    await clock_of(vtn).advance(6 * MINUTE)
     assert await ven.is_idle()
     await vtn.stop()
 

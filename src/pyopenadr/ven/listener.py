@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from pyopenadr.errors import ConfigError, OpenADRError, RemoteProtocolError, SignatureInvalid, WireError
+from pyopenadr.model.uri import normalised
 from pyopenadr.transport.body import BodyRefused, Gone, read_body
 from pyopenadr.transport.server import HttpServer
 from pyopenadr.transport.tls import ServerTls
@@ -84,8 +85,8 @@ class PushDoor:
         self._host = vtn_host
 
     def is_mine(self, path: str) -> bool:
-        """Whether something is answered at that path."""
-        return _PATH(path) is not None
+        """Whether something is answered at that path, or one that is the same by RFC 3986 (2.0b rule 511)."""
+        return (_PATH(path) or _PATH(normalised(path))) is not None
 
     def admits(self, tls: MutableMapping[str, Any]) -> bool:
         """Whether the certificate of a connection is that of our VTN."""

@@ -19,6 +19,7 @@ from pyopenadr.errors import (
     StoreUnavailable,
     WireError,
 )
+from pyopenadr.model.uri import normalised
 from pyopenadr.store.port import Claim
 from pyopenadr.v2 import Payload, decode, encode, faults, wire
 from pyopenadr.v2.leniency import rules as leniency_rules
@@ -54,8 +55,8 @@ _SIGNED: Final = b"SignatureValue"
 
 @lru_cache(maxsize=64)  # a few addresses are called all the time
 def _endpoint(path: str) -> tuple[ProfileName, str] | None:
-    """The profile and the service, in lower case, that an address stands for."""
-    found = _PATH(path)
+    """The profile and the service, in lower case, that an address stands for; equal ones count (2.0b rule 511)."""
+    found = _PATH(path) or _PATH(normalised(path))
     return None if found is None else ("2.0b" if found["b"] else "2.0a", found["service"].lower())
 
 
