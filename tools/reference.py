@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -200,8 +201,23 @@ def _default_text(value: object) -> str:
     return str(value)
 
 
-PAGES: dict[str, Callable[[], str]] = {"handlers.md": handlers_page, "settings.md": settings_page}
+# --- conformance --------------------------------------------------------------------------------------------------
+
+
+def conformance_page() -> str:
+    """The numbered rules and the tests that are named after them."""
+    from tests.conformance.matrix import page
+
+    return page(_NOTE)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "conformance.md": conformance_page,
+    "handlers.md": handlers_page,
+    "settings.md": settings_page,
+}
 """Each page's file name, and what makes it."""
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(FOLDER.parents[1]))  # where the tests are found
     write_pages()

@@ -200,7 +200,7 @@ async def test_rule_036_059_ven_a_cancelled_event_is_confirmed_once_and_gone(vtn
     assert [line for line in answers(vtn) if line[0] == "e1"] == [("e1", 0, "200", "optIn"), ("e1", 1, "200", "optIn")]
 
 
-async def test_rule_037_ven_it_pulls_unless_it_is_made_to_be_pushed_to(vtn: HearingVtn, clock: FakeClock) -> None:
+async def test_rule_037_507_ven_it_pulls_unless_it_is_made_to_be_pushed_to(vtn: HearingVtn, clock: FakeClock) -> None:
     async with running(client_of(vtn, clock), clock):
         await clock.advance(20)
     assert vtn.last(wire.OadrCreatePartyRegistration).http_pull_model is True
