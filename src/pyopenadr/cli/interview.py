@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from pyopenadr.cli.symptom import Finding, Patient, as_options, side_of
 from pyopenadr.clock import Clock
 from pyopenadr.errors import OpenADRError, TransportError
-from pyopenadr.transport.http import explain_http_error
+from pyopenadr.transport.http import MIN_TIMEOUT_S, HttpTransport, instant_of
 from pyopenadr.v2 import wire
 from pyopenadr.v2.codec import Payload, decode, encode
 from pyopenadr.v2.faults import is_success
@@ -27,8 +27,6 @@ __all__ = ["SKEW_NOTED_S", "SKEW_WRONG_S", "Interview"]
 
 SKEW_NOTED_S, SKEW_WRONG_S = 5.0, 60.0
 """From where on a difference of the clocks is worth a warning, and from where on events begin at the wrong time."""
-
-_MOST_BODY = 1_000_000
 
 
 class Answer(NamedTuple):
@@ -99,31 +97,31 @@ class Interview:
         Raises:
             TransportError: no answer.
         """
-        import aiohttp
-
         message = wire.OadrQueryRegistration(request_id="doctor")
         body = self._signed(message) if not path_only else encode(message)
-        timeout = aiohttp.ClientTimeout(total=self.patient.timeout_s)
-        headers = {"Content-Type": "application/xml", "Accept": "application/xml", "User-Agent": "pyopenadr"}
-        context: ssl.SSLContext | bool = self._context if self._context is not None else True
+        patience = self.patient.timeout_s
+        transport = HttpTransport(timeout_s=max(patience, MIN_TIMEOUT_S), context=self._context)
         sent = self._clock.now()
         try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
-                session.post(url, data=body, allow_redirects=False, ssl=context) as response,
-            ):
-                received = self._clock.now()
-                return Answer(
-                    response.status,
-                    response.headers.get("Content-Type", ""),
-                    response.headers.get("Location", ""),
-                    await response.content.read(_MOST_BODY),
-                    _date_of(response.headers.get("Date", "")),
-                    sent,
-                    received,
-                )
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise explain_http_error(error, url, self.patient.timeout_s) from error
+            async with asyncio.timeout(patience):
+                response = await transport.exchange(url, body)
+        except TimeoutError as error:
+            raise TransportError(
+                f"{url} gave no answer within {patience:g} seconds: is the server overloaded?"
+            ) from error
+        finally:
+            await transport.close()
+        received = self._clock.now()
+        headers = response.head.headers
+        return Answer(
+            response.head.status,
+            headers.get("content-type", ""),
+            headers.get("location", ""),
+            response.body,
+            instant_of(headers.get("date")),
+            sent,
+            received,
+        )
 
     def _signed(self, message: wire.Message) -> bytes:
         key: SigningKey | None = self.patient.signing_key
@@ -253,14 +251,6 @@ def _skew(answer: Answer) -> Finding:
         return Finding("clock", "warning", f"{text}: events begin that much too early or late", do, details)
     more = "events begin at the wrong time, and signed messages count as replayed"
     return Finding("clock", "error", f"{text}: {more}", do, details)
-
-
-def _date_of(text: str) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-    return found if found.tzinfo is not None else None
 
 
 def _excerpt(body: bytes) -> str:

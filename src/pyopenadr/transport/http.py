@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import os
 import ssl
-import zlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from pyopenadr.errors import ConfigError, TransportError
+from pyopenadr.transport.connection import (
+    Address,
+    Disconnected,
+    HandshakeFailed,
+    NotFound,
+    ProxyRefused,
+    Route,
+    Unreached,
+    look_up,
+)
+from pyopenadr.transport.pool import Pool
 from pyopenadr.transport.port import Reply
 from pyopenadr.transport.renewal import FreshContext
+from pyopenadr.transport.response import BadResponse, Response, TooLong
 from pyopenadr.transport.tls import ClientTls, TlsProfile, explain_tls_error
 
-if TYPE_CHECKING:
-    import aiohttp
-
-__all__ = ["DEFAULT_MAX_REPLY", "MIN_TIMEOUT_S", "HttpTransport", "explain_http_error"]
+__all__ = ["DEFAULT_MAX_REPLY", "MIN_TIMEOUT_S", "HttpTransport", "instant_of"]
 
 MIN_TIMEOUT_S = 5.0
 """The shortest time-out that the standard allows for a request."""
 DEFAULT_MAX_REPLY = 8 * 1024 * 1024
 """How many bytes of a reply are read, before and after decompression."""
 
-_CHUNK = 65536
+_SAFE = "%/:@!$&'()*+,;=-._~"
+"""What stands in an address as it is, besides letters and digits."""
 
 
 class HttpTransport:
@@ -33,6 +46,9 @@ class HttpTransport:
     Connections belong to the event loop in which the first request is sent. After `close` the next request opens
     new ones. Cookies and the environment's settings are not used; a proxy only if it is given.
     """
+
+    most_connections = 100
+    """How many requests are on their way at the same time; the others wait for their turn."""
 
     def __init__(
         self,
@@ -74,7 +90,7 @@ class HttpTransport:
         self._fresh = FreshContext(ClientTls(cert=cert, key=key, password=password, ca_file=ca_file, profile=profile))
         if context is None and (cert or ca_file):
             self._fresh.get()  # now, so that a wrong file is told at once
-        self._session: aiohttp.ClientSession | None = None
+        self._pool = Pool(limit=self.most_connections, lookup=self._look_up, check=self._check)
 
     async def post(self, url: str, body: bytes) -> Reply:
         """POST `body` to `url` and return whatever comes back.
@@ -82,74 +98,67 @@ class HttpTransport:
         Raises:
             TransportError: no answer, a redirect, or an answer beyond the limits; the text says what to look at.
         """
-        import aiohttp  # it takes a while to load, and a client in memory does without
+        response = await self.exchange(url, body)
+        status, headers = response.head.status, response.head.headers
+        if 300 <= status < 400:
+            raise TransportError(
+                f"{url} redirects to {headers.get('location', 'nowhere')} (HTTP {status}), and OpenADR knows no "
+                "redirects: give the address that the server really has (vtn_url, or the VEN's transport address)",
+                status=status,
+                retry=False,
+            )
+        date = instant_of(headers.get("date"))
+        wait = _retry_after(headers.get("retry-after"), date)
+        return Reply(status, self._plain(response, url), wait, date)
 
+    async def exchange(self, url: str, body: bytes) -> Response:
+        """POST `body` to `url` and return the response as it is, also if it leads elsewhere or is compressed.
+
+        Raises:
+            TransportError: there is none, or one that is longer than it may be; the text says what to look at.
+        """
         try:
-            async with self._opened().post(
-                url, data=body, allow_redirects=False, ssl=self._tls(url), proxy=self._proxy
-            ) as response:
-                if 300 <= response.status < 400:
-                    target = response.headers.get("Location", "nowhere")
-                    raise TransportError(
-                        f"{url} redirects to {target} (HTTP {response.status}), and OpenADR knows no redirects: "
-                        "give the address that the server really has (vtn_url, or the VEN's transport address)",
-                        status=response.status,
-                        retry=False,
-                    )
-                date = _instant(response.headers.get("Date"))
-                wait = _retry_after(response.headers.get("Retry-After"), date)
-                return Reply(response.status, await self._read(response, url), wait, date)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise explain_http_error(error, url, self._timeout_s) from error
+            site = _site(url, self._proxy)
+        except ValueError as error:
+            text = f"{url!r} is no address: give one like https://vtn.example.com"
+            raise TransportError(text, retry=False) from error
+        try:
+            return await self._pool.exchange(
+                site.route,
+                None if site.route.server_name is None else self._context or self._fresh.get(),
+                b"%b%d\r\n\r\n%b" % (site.head, len(body), body),
+                most=self._max_reply,
+                timeout_s=self._timeout_s,
+            )
+        except TooLong:
+            raise self._too_long(url) from None
+        except (Disconnected, HandshakeFailed, NotFound, ProxyRefused, Unreached, OSError, BadResponse) as error:
+            raise _explained(error, url, self._timeout_s) from error
 
     async def close(self) -> None:
         """Close every connection."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._pool.close()
 
-    def _opened(self) -> aiohttp.ClientSession:
-        import aiohttp
+    async def _look_up(self, host: str, port: int) -> Sequence[Address]:
+        """The addresses of a name that may be called."""
+        return await look_up(host, port)
 
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=self._connector(),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-                # We decompress ourselves, because the size has to be watched while doing so.
-                auto_decompress=False,
-                headers={
-                    "Content-Type": "application/xml",
-                    "Accept": "application/xml",
-                    "Accept-Encoding": "gzip, deflate",
-                    "User-Agent": "pyopenadr",
-                },
-            )
-        return self._session
+    def _check(self, transport: asyncio.Transport) -> None:
+        """Look at a new connection before anything is sent on it; raise if that is not to be."""
 
-    def _connector(self) -> aiohttp.BaseConnector | None:
-        """What opens connections; None for aiohttp's own."""
-        return None
-
-    def _tls(self, url: str) -> ssl.SSLContext | bool:
-        if self._context is not None:
-            return self._context
-        return self._fresh.get() if url[:6].lower() == "https:" else True
-
-    async def _read(self, response: aiohttp.ClientResponse, url: str) -> bytes:
-        body = bytearray()
-        async for chunk in response.content.iter_chunked(_CHUNK):
-            body += chunk
-            if len(body) > self._max_reply:
-                raise self._too_long(url)
-        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    def _plain(self, response: Response, url: str) -> bytes:
+        """The body as it was before it was compressed."""
+        body = response.body
+        encoding = response.head.headers.get("content-encoding", "identity").lower()
         if encoding in ("", "identity") or not body:
-            return bytes(body)
+            return body
         if encoding not in ("gzip", "x-gzip", "deflate"):
             raise TransportError(f"{url} answered with Content-Encoding {encoding!r}, which nobody asked for")
-        return self._decompressed(bytes(body), encoding, url)
+        return self._decompressed(body, encoding, url)
 
     def _decompressed(self, body: bytes, encoding: str, url: str) -> bytes:
+        import zlib
+
         # 'deflate' comes with and without the zlib header; the first byte of the header is known.
         wbits = 16 + zlib.MAX_WBITS if "gzip" in encoding else zlib.MAX_WBITS
         if encoding == "deflate" and body[0] & 0x0F != 8:
@@ -178,14 +187,17 @@ def _retry_after(text: str | None, date: datetime | None) -> float | None:
     text = text.strip()
     if text.isascii() and text.isdecimal():
         return float(text) if len(text) < 10 else None
-    until = _instant(text)
+    until = instant_of(text)
     if until is None:
         return None
     return max(0.0, (until - (date if date is not None else datetime.now(UTC))).total_seconds())
 
 
-def _instant(text: str | None) -> datetime | None:
+@lru_cache(maxsize=16)  # a peer's Date is the same for a second
+def instant_of(text: str | None) -> datetime | None:
     """The instant in a header, None where there is none that can be read."""
+    from email.utils import parsedate_to_datetime  # late: it loads half of what can be done with mail
+
     try:
         instant = parsedate_to_datetime(text) if text is not None else None
     except (ValueError, OverflowError):
@@ -209,57 +221,84 @@ def _checked_proxy(proxy: str | None) -> str | None:
     return proxy
 
 
-def explain_http_error(error: Exception, url: str, timeout_s: float) -> TransportError:
-    """The same error as a plain sentence with what to look at."""
-    import aiohttp
+class _Site(NamedTuple):
+    """How an address is called: over which connections, and with which head up to the body's length."""
 
+    route: Route
+    head: bytes
+
+
+@lru_cache(maxsize=256)
+def _site(url: str, proxy: str | None) -> _Site:
+    """Read the address.
+
+    Raises:
+        ValueError: it is none.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError(url)
+    name = host if host.isascii() else host.encode("idna").decode("ascii")
+    if not name.isprintable() or " " in name:
+        raise ValueError(url)
+    is_tls = parts.scheme == "https"
+    usual = 443 if is_tls else 80
+    port = usual if parts.port is None else parts.port
+    shown = f"[{name}]" if ":" in name else name
+    path = quote(parts.path or "/", safe=_SAFE) + (f"?{quote(parts.query, safe=_SAFE)}" if parts.query else "")
+    lines = ["Content-Type: application/xml", "Accept: application/xml", "Accept-Encoding: gzip, deflate"]
+    lines += ["User-Agent: pyopenadr", *_login("Authorization", parts)]
+    authority = shown if port == usual else f"{shown}:{port}"
+    route = Route(name, port, name.rstrip(".") if is_tls else None, False)
+    if proxy is not None:
+        by = urlsplit(proxy)
+        login = _login("Proxy-Authorization", by)
+        tunnel = [f"CONNECT {shown}:{port} HTTP/1.1", f"Host: {shown}:{port}", "User-Agent: pyopenadr", *login]
+        request = "\r\n".join([*tunnel, "", ""]).encode("latin-1")
+        route = Route(by.hostname or "", by.port or 80, route.server_name, True, request if is_tls else None)
+        if not is_tls:
+            path = f"http://{authority}{path}"
+            lines += login
+    lines = [f"POST {path} HTTP/1.1", f"Host: {authority}", *lines, "Content-Length: "]
+    return _Site(route, "\r\n".join(lines).encode("latin-1"))
+
+
+def _login(header: str, parts: SplitResult) -> list[str]:
+    """The header that says who is calling, for an address that has a name and a password in it."""
+    if parts.username is None:
+        return []
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return [f"{header}: Basic {base64.b64encode(login.encode()).decode()}"]
+
+
+def _explained(error: Exception, url: str, timeout_s: float) -> TransportError:
+    """The same error as a plain sentence with what to look at."""
+    is_tls = url[:6].lower() == "https:"
     match error:
-        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return TransportError(f"{url!r} is no address: give one like https://vtn.example.com", retry=False)
-        case aiohttp.ClientHttpProxyError():
+        case ProxyRefused():
             return TransportError(
-                f"the proxy will not pass on to {url}: HTTP {error.status} {error.message}", status=error.status
+                f"the proxy will not pass on to {url}: HTTP {error.status} {error.reason}", status=error.status
             )
-        case aiohttp.ClientProxyConnectionError():
-            return TransportError(f"no connection to the proxy {error.host}:{error.port}: {_reason(error)}")
-        case aiohttp.ClientConnectorDNSError():
+        case NotFound():
             return TransportError(f"the name {error.host!r} can't be found: check the address and the machine's DNS")
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
+        case Unreached() if error.is_proxy:
+            return TransportError(f"no connection to the proxy {error.host}:{error.port}: {_reason(error.cause)}")
+        case Unreached():
+            return TransportError(
+                f"no connection to {error.host}:{error.port}: {_reason(error.cause)}; "
+                "check that the server runs and that no firewall stands between"
+            )
+        case HandshakeFailed() | ssl.SSLError():  # TLS 1.3 tells a refusal at the first read
             return TransportError(f"{url}: {explain_tls_error(error)}")
         case TimeoutError():
             return TransportError(f"{url} gave no answer within {timeout_s:g} seconds: is the server overloaded?")
-        case aiohttp.ServerDisconnectedError():
-            tls = (
-                "" if url.lower().startswith("https:") else "; does it want TLS? Then the address begins with https://"
-            )
+        case Disconnected():
+            tls = "" if is_tls else "; does it want TLS? Then the address begins with https://"
             return TransportError(f"{url} closed the connection without an answer{tls}")
-        case aiohttp.ClientConnectorError() if _was_hung_up(error.os_error, url):
-            return TransportError(f"{url}: {explain_tls_error(error)}")
-        case aiohttp.ClientConnectorError():
-            return TransportError(
-                f"no connection to {error.host}:{error.port}: {_reason(error)}; "
-                "check that the server runs and that no firewall stands between"
-            )
-    if url.lower().startswith("https:") and _has_tls_cause(error):  # TLS 1.3 tells a refusal at the first read
-        return TransportError(f"{url}: {explain_tls_error(error)}")
     return TransportError(f"the exchange with {url} failed: {_reason(error)}")
 
 
-def _has_tls_cause(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _was_hung_up(error: OSError, url: str) -> bool:
-    """Whether the peer ended the TLS handshake without a word, as many do."""
-    is_reset = isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
-    return is_reset and url.lower().startswith("https:")
-
-
-def _reason(error: Exception) -> str:
-    inner = getattr(error, "os_error", error)
-    text = str(getattr(inner, "strerror", None) or inner)
-    return text or type(inner).__name__
+def _reason(error: BaseException) -> str:
+    number = getattr(error, "errno", None)
+    return (os.strerror(number) if isinstance(number, int) else str(error)) or type(error).__name__

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
 
 from pyopenadr.errors import TransportError
+from pyopenadr.transport.connection import Address, look_up
 from pyopenadr.transport.http import HttpTransport
 from pyopenadr.transport.port import Reply
 from pyopenadr.transport.reach import Reach
-
-if TYPE_CHECKING:
-    import aiohttp
 
 __all__ = ["PushTransport"]
 
@@ -27,6 +25,8 @@ class PushTransport(HttpTransport):
         context: how to do TLS. With fingerprints it need not check host names.
         timeout_s: how long one exchange may take.
     """
+
+    most_connections = 2
 
     def __init__(
         self, reach: Reach, *, fingerprints: Collection[str], context: ssl.SSLContext | None, timeout_s: float
@@ -44,46 +44,17 @@ class PushTransport(HttpTransport):
         self._reach.check(url)  # names are looked at once they are resolved, which numbers are not
         return await super().post(url, body)
 
-    def _connector(self) -> aiohttp.BaseConnector:
-        return _connector(self._reach, self._fingerprints)
+    async def _look_up(self, host: str, port: int) -> Sequence[Address]:
+        allowed = [one for one in await look_up(host, port) if self._reach.allows(str(one.address[0]))]
+        if not allowed:
+            raise self._reach.refusal(host)
+        return allowed
+
+    def _check(self, transport: asyncio.Transport) -> None:
+        _check(transport, self._fingerprints)
 
 
-def _connector(reach: Reach, fingerprints: Collection[str]) -> aiohttp.BaseConnector:
-    import aiohttp
-    from aiohttp.abc import AbstractResolver, ResolveResult
-
-    class Resolver(AbstractResolver):
-        """Finds only addresses that may be called."""
-
-        def __init__(self) -> None:
-            self._inner = aiohttp.ThreadedResolver()
-
-        async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
-            found = await self._inner.resolve(host, port, family)
-            allowed = [one for one in found if reach.allows(one["host"])]
-            if not allowed:
-                raise reach.refusal(host)
-            return allowed
-
-        async def close(self) -> None:
-            await self._inner.close()
-
-    class Connector(aiohttp.TCPConnector):
-        """Looks at the other side's certificate before anything is sent."""
-
-        async def connect(self, *args: Any, **options: Any) -> Any:
-            connection = await super().connect(*args, **options)
-            try:
-                _check(connection.transport, fingerprints)
-            except BaseException:  # also when cancelled: a connection that nobody has looked at must not be used
-                connection.close()
-                raise
-            return connection
-
-    return Connector(resolver=Resolver(), use_dns_cache=False, limit=2)
-
-
-def _check(transport: Any, fingerprints: Collection[str]) -> None:
+def _check(transport: asyncio.Transport, fingerprints: Collection[str]) -> None:
     """Whether the connection leads to the owner of the certificate.
 
     Raises:
@@ -91,7 +62,7 @@ def _check(transport: Any, fingerprints: Collection[str]) -> None:
     """
     from pyopenadr.transport.certificate import fingerprint as fingerprint_of
 
-    connection = transport.get_extra_info("ssl_object") if transport is not None else None
+    connection = transport.get_extra_info("ssl_object")
     if not fingerprints or connection is None:
         return
     shown = connection.getpeercert(binary_form=True)
