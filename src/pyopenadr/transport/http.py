@@ -6,6 +6,7 @@ import asyncio
 import base64
 import os
 import ssl
+import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -109,10 +110,10 @@ class HttpTransport:
             )
         date = instant_of(headers.get("date"))
         wait = _retry_after(headers.get("retry-after"), date)
-        return Reply(status, self._plain(response, url), wait, date)
+        return Reply(status, response.body, wait, date)
 
     async def exchange(self, url: str, body: bytes) -> Response:
-        """POST `body` to `url` and return the response as it is, also if it leads elsewhere or is compressed.
+        """POST `body` to `url` and return the response, also if it leads elsewhere. Its body is decompressed.
 
         Raises:
             TransportError: there is none, or one that is longer than it may be; the text says what to look at.
@@ -123,7 +124,7 @@ class HttpTransport:
             text = f"{url!r} is no address: give one like https://vtn.example.com"
             raise TransportError(text, retry=False) from error
         try:
-            return await self._pool.exchange(
+            response = await self._pool.exchange(
                 site.route,
                 None if site.route.server_name is None else self._context or self._fresh.get(),
                 b"%b%d\r\n\r\n%b" % (site.head, len(body), body),
@@ -134,6 +135,9 @@ class HttpTransport:
             raise self._too_long(url) from None
         except (Disconnected, HandshakeFailed, NotFound, ProxyRefused, Unreached, OSError, BadResponse) as error:
             raise _explained(error, url, self._timeout_s) from error
+        if "content-encoding" not in response.head.headers:
+            return response
+        return response._replace(body=self._plain(response, url))
 
     async def close(self) -> None:
         """Close every connection."""
@@ -149,7 +153,7 @@ class HttpTransport:
     def _plain(self, response: Response, url: str) -> bytes:
         """The body as it was before it was compressed."""
         body = response.body
-        encoding = response.head.headers.get("content-encoding", "identity").lower()
+        encoding = response.head.headers["content-encoding"].lower()
         if encoding in ("", "identity") or not body:
             return body
         if encoding not in ("gzip", "x-gzip", "deflate"):
@@ -157,8 +161,6 @@ class HttpTransport:
         return self._decompressed(body, encoding, url)
 
     def _decompressed(self, body: bytes, encoding: str, url: str) -> bytes:
-        import zlib
-
         # 'deflate' comes with and without the zlib header; the first byte of the header is known.
         wbits = 16 + zlib.MAX_WBITS if "gzip" in encoding else zlib.MAX_WBITS
         if encoding == "deflate" and body[0] & 0x0F != 8:

@@ -15,6 +15,9 @@ __all__ = ["Pool"]
 KEEP_S = 15.0
 """How long a connection is kept that nobody uses; soon after that firewalls and servers may let it go unseen."""
 
+CLOSE_S = 2.0
+"""How long the other sides have to let go when all is closed."""
+
 
 class Pool:
     """Sends requests, at most `limit` at the same time; the others wait for their turn.
@@ -68,10 +71,13 @@ class Pool:
             self._sweeping = None
         self._kept.clear()
         still_open = list(self._open)
+        if not still_open:
+            return
         for connection in still_open:
             connection.close()
+        await asyncio.wait([connection.lost for connection in still_open], timeout=CLOSE_S)
         for connection in still_open:
-            await connection.lost
+            connection.abort()  # those that the other side does not let go
 
     async def _opened(self, route: Route, context: ssl.SSLContext | None, deadline: float) -> Connection:
         connection = await open_connection(route, context, deadline=deadline, lookup=self._lookup)

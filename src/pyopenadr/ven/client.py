@@ -466,7 +466,11 @@ class OpenADRClient(ManualMode):
             self._parts.journal.warning(f"the client stops with {self.unsent} messages that the VTN did not get")
         if self._reception is not None:
             await self._reception.stop()
-        await self._parts.crew.close()
+        await self._parts.session.settle()
+        try:
+            await self._parts.crew.close()
+        finally:
+            self._parts.session.reopen()
         self._parts.events.clear_tasks()
         await self._parts.session.transport.close()
         await self._parts.ledger.kept()

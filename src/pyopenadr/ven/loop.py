@@ -35,6 +35,7 @@ MOST_BOOTSTRAP_TRIES = 3
 """How often a step of the bootstrap is tried that the VTN answers with an error, before the rest goes on without."""
 FIRST_REVISION_S, MOST_REVISION_S = 60.0, 3600.0
 """After which times a step of the bootstrap that was left out is tried again."""
+_STEPS = 2
 LEAST_CAP_S, MOST_CAP_S = 10.0, 300.0
 """The longest wait after failures is the poll interval, but within these bounds."""
 
@@ -130,8 +131,10 @@ class Loop:
                 await self._clock.sleep(self._again_after.total_seconds())
             if self._registrar.state is State.ENDED:
                 return DEFAULT_POLL_INTERVAL.total_seconds()
-            await self._register()
-            await self._bootstrap()
+            if self._registrar.state is not State.REGISTERED:
+                await self._register()
+            if not self._is_served:
+                await self._bootstrap()
             if self._resync is None:
                 await self._drain()
             elif not self._has_asked:
@@ -177,6 +180,11 @@ class Loop:
                     registrar.state = State.NONE  # it does not know our ids: without them, next time
                 raise
 
+    @property
+    def _is_served(self) -> bool:
+        """Whether nothing is left to do of what has to follow a registration."""
+        return self._served == self._registrar.count and self._step == _STEPS and not self._left_out
+
     async def _bootstrap(self) -> None:
         """What has to follow a new registration, in this order (2.0b rules 309, 405)."""
         if self._served != self._registrar.count:
@@ -188,7 +196,8 @@ class Loop:
             ("the exchange of METADATA", self._dispatcher.reporter.register),
             ("the request for events", self.request_event),
         ]
-        while self._step < len(steps):
+        assert len(steps) == _STEPS
+        while self._step < _STEPS:
             await self._try(*steps[self._step])
             self._step += 1
             self._tries = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -54,6 +55,7 @@ class Requester:
         self._on_lost = on_lost
         self._requests = ledger.load("wanted report", ReportRequest)
         self._seen: OrderedDict[Report, None] = OrderedDict()
+        self._taking: dict[Report, asyncio.Event] = {}
         self._warned = False
 
     @property
@@ -178,6 +180,8 @@ class Requester:
         except (ModelError, ProtocolError) as error:
             self._journal.warning(f"a report of the VTN is refused: {error}", extra=extra)
             return error
+        while (taking := self._taking.get(report)) is not None:  # it has come again while the user has it
+            await taking.wait()
         if report in self._seen:
             self._journal.debug(f"report {report.report_request_id} has arrived before", extra=extra)
             return None
@@ -187,6 +191,7 @@ class Requester:
                 self._warned = True
                 self._journal.warning("there is no on_report handler: the VTN's reports are dropped, said once")
         else:
+            taken = self._taking[report] = asyncio.Event()
             try:
                 await self._caller.ask(handler, report)
             except HandlerFailed as error:
@@ -194,6 +199,9 @@ class Requester:
                     f"report {report.report_request_id}: {error}; the VTN is told that it was not taken", extra=extra
                 )
                 return error
+            finally:
+                del self._taking[report]
+                taken.set()
         self._seen[report] = None
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)

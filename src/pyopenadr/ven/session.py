@@ -36,7 +36,7 @@ DEFAULT_LENIENCY = tuple(name for name in RULES if name != "unknown-element")
 """What a client takes from a VTN by default: every known deviation but elements whose meaning nobody knows."""
 
 GRACE_S = 2.0
-"""How long a request that is on its way may go on when the client is stopped, in seconds of the machine's clock."""
+"""How long requests that are on their way may go on when the client is stopped, in seconds of the machine's clock."""
 
 M = TypeVar("M", bound=wire.Message)
 
@@ -93,6 +93,11 @@ class Session:
         self._journal = journal
         self._deviations: set[str] = set()
         self._quiet: tuple[datetime, float] | None = None
+        self._under_way = 0
+        self._settled: asyncio.Future[None] | None = None
+        self._ended: asyncio.Future[None] | None = None
+        self._last_poll: tuple[wire.Message, bytes] | None = None
+        self._last_idle: tuple[bytes, Payload] | None = None
         self.successes = 0
         self.skew = Skew(clock, journal)
         if self.base.startswith("http:") and urlsplit(self.base).hostname not in _THIS_MACHINE:
@@ -156,24 +161,47 @@ class Session:
         Raises:
             WireError: it is none, or its signature is not in order.
         """
+        if self._last_idle is not None and data == self._last_idle[0]:
+            self._journal.debug("received the same oadrResponse as before")
+            return self._last_idle[1]
         payload = self.seal.read(data)
         self._note(payload)
+        if isinstance(payload.message, wire.OadrResponse) and not self.seal.verifies:
+            self._last_idle = data, payload  # the VTN will say the same when it has no news the next time
         if isinstance(payload.message, wire.OadrDistributeEvent):
             for event in payload.message.events:
                 self.skew.created(event.event_descriptor.created_date_time)
         return payload
 
+    async def settle(self) -> None:
+        """Let through what is on its way, for a while: half a request is of no use to the VTN. Nothing new is sent
+        until `reopen`.
+        """
+        loop = asyncio.get_running_loop()
+        if self._ended is None:
+            self._ended = loop.create_future()
+        if self._under_way:
+            self._settled = loop.create_future()
+            await asyncio.wait([self._settled], timeout=GRACE_S)
+
+    def reopen(self) -> None:
+        """Send again."""
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended.set_result(None)
+
     async def _exchange(self, url: str, message: wire.Message) -> Reply:
+        if self._ended is not None:
+            await asyncio.shield(self._ended)
         self._keep_quiet(message)
         document = self._written(message)
-        exchange = asyncio.ensure_future(self.transport.post(url, document))
+        self._under_way += 1
         try:
-            reply = await asyncio.shield(exchange)
-        except asyncio.CancelledError:
-            # Let the request get through, for a while: half a request is of no use to the VTN.
-            await asyncio.wait({exchange}, timeout=GRACE_S)
-            exchange.cancel()
-            raise
+            reply = await self.transport.post(url, document)
+        finally:
+            self._under_way -= 1
+            if self._under_way == 0 and self._settled is not None and not self._settled.done():
+                self._settled.set_result(None)
         if reply.date is not None:
             self.skew.seen(reply.date)
         if reply.status != 200:
@@ -199,10 +227,15 @@ class Session:
         )
 
     def _written(self, message: wire.Message) -> bytes:
+        if self._last_poll is not None and message == self._last_poll[0]:
+            return self._last_poll[1]
         try:
-            return self.seal.written(message)
+            document = self.seal.written(message)
         except WireError as error:  # not to be taken for a fault of the VTN
             raise LocalProtocolError(f"{message.message_type} can't be written: {error}", code="459") from error
+        if isinstance(message, wire.OadrPoll) and not self.seal.signs:
+            self._last_poll = message, document  # each poll is like the one before
+        return document
 
     def _note(self, payload: Payload) -> None:
         response = response_of(payload.message)

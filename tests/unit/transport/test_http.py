@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import socket
 import ssl
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from pyopenadr.errors import ConfigError, TransportError
+from pyopenadr.transport.connection import Address
 from pyopenadr.transport.http import HttpTransport
 from pyopenadr.transport.port import Reply
 from pyopenadr.transport.renewal import FreshContext
@@ -279,6 +281,132 @@ def test_the_http_library_is_loaded_late() -> None:
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"False\n"
 
 
+# -- connections -----------------------------------------------------------------------------------------------------
+
+
+async def test_only_so_many_requests_are_on_their_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HttpTransport, "most_connections", 2)
+    async with listening() as server, opened(HttpTransport()) as transport:
+        server.answers = [answer(b"%d" % number) for number in range(7)]
+        replies = await asyncio.gather(*(transport.post(server.url, b"1") for _ in range(7)))
+        assert {reply.body for reply in replies} == {b"%d" % number for number in range(7)}
+        assert server.connections == 2
+
+
+async def test_who_gives_up_waiting_keeps_nobody_from_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HttpTransport, "most_connections", 1)
+    async with listening() as server, opened(HttpTransport()) as transport:
+        server.answers = [answer() for _ in range(4)]
+        tasks = [asyncio.create_task(transport.post(server.url, b"1")) for _ in range(4)]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(it) for it in done] == [Reply, asyncio.CancelledError, Reply, Reply]
+        assert (await transport.post(server.url, b"1")).status == 200, "every turn was given back"
+
+
+async def test_a_request_that_is_given_up_leaves_no_answer_for_the_next() -> None:
+    arrived, given_up = asyncio.Event(), asyncio.Event()
+    bodies: list[bytes] = []
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                bodies.append(await reader.readexactly(1))
+                if bodies[-1] == b"2":
+                    arrived.set()
+                    await given_up.wait()
+                writer.write(answer(b"answer to " + bodies[-1]))
+        await closed(writer)
+
+    listener = await asyncio.start_server(slow, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
+    async with opened(HttpTransport()) as transport:
+        await transport.post(url, b"1")
+        task = asyncio.create_task(transport.post(url, b"2"))
+        await arrived.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        given_up.set()
+        assert (await transport.post(url, b"3")).body == b"answer to 3"
+        assert bodies == [b"1", b"2", b"3"]
+    listener.close()
+    await listener.wait_closed()
+
+
+async def test_connections_that_nobody_uses_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyopenadr.transport.pool.KEEP_S", 0.05)
+    async with listening() as server, opened(HttpTransport()) as transport:
+        server.answers = [answer(), answer()]
+        await transport.post(server.url, b"1")
+        await asyncio.wait_for(asyncio.gather(*filter(None, server.tasks)), 5)
+        await transport.post(server.url, b"2")
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("unasked", [b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", b"x"])
+async def test_what_comes_unasked_is_not_taken_for_the_next_answer(unasked: bytes) -> None:
+    async with listening() as server, opened(HttpTransport()) as transport:
+        server.answers = [answer(b"one") + unasked, answer(b"two")]
+        assert (await transport.post(server.url, b"1")).body == b"one"
+        assert (await transport.post(server.url, b"2")).body == b"two"
+        assert server.connections == 2
+
+
+async def test_a_body_may_come_in_chunks_or_end_with_the_connection() -> None:
+    async with listening() as server, opened(HttpTransport()) as transport:
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        server.answers = [head + b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: close\r\n\r\nabc"]
+        assert [(await transport.post(server.url, b"1")).body for _ in range(2)] == [b"abc", b"abc"]
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "first", "host"),
+    [
+        ("http://{}@127.0.0.1:{port}", "/", "127.0.0.1:{port}"),
+        ("http://127.0.0.1:{port}/a b/ä?x=1 2#part", "/a%20b/%C3%A4?x=1%202", "127.0.0.1:{port}"),
+        ("http://127.0.0.1:{port}/a%20b", "/a%20b", "127.0.0.1:{port}"),
+        ("HTTP://LOCALHOST:{port}/A", "/A", "localhost:{port}"),
+    ],
+)
+async def test_addresses(url: str, first: str, host: str) -> None:
+    async with listening() as server, opened(HttpTransport()) as transport:
+        server.answers = [answer()]
+        await transport.post(url.format("me:s%40crt", port=server.port), b"1")
+        ((line, headers, _),) = server.requests
+        assert line == f"POST {first} HTTP/1.1"
+        assert headers["host"] == host.format(port=server.port)
+        assert headers.get("authorization") == ("Basic bWU6c0BjcnQ=" if "@" in url else None)
+
+
+async def test_a_name_with_several_addresses_is_reached_at_the_one_that_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with listening() as server:
+        closed_port = Address(socket.AF_INET, ("127.0.0.1", 1))
+        fine = Address(socket.AF_INET, ("127.0.0.1", server.port))
+
+        async def look_up(self: HttpTransport, host: str, port: int) -> list[Address]:
+            return [closed_port, fine, fine]
+
+        monkeypatch.setattr(HttpTransport, "_look_up", look_up)
+        async with opened(HttpTransport()) as transport:
+            server.answers = [answer(b"found")]
+            assert (await transport.post("http://vtn.example/", b"1")).body == b"found"
+            assert server.requests[0][1]["host"] == "vtn.example"
+
+
+async def test_a_name_of_which_no_address_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look_up(self: HttpTransport, host: str, port: int) -> list[Address]:
+        return [Address(socket.AF_INET, ("127.0.0.1", 1)), Address(socket.AF_INET, ("127.0.0.1", 2))]
+
+    monkeypatch.setattr(HttpTransport, "_look_up", look_up)
+    async with opened(HttpTransport()) as transport:
+        with pytest.raises(TransportError, match=r"no connection to vtn\.example:80: Connection refused; check"):
+            await transport.post("http://vtn.example/", b"1")
+
+
 # -- TLS -------------------------------------------------------------------------------------------------------------
 
 
@@ -351,6 +479,42 @@ async def test_mutual_tls_with_the_suites_of_the_standard(
         server.answers = [answer(b"<tls/>")]
         reply = await transport.post(f"https://localhost:{server.port}/", b"1")
         assert reply.body == b"<tls/>"
+
+
+async def test_tls_through_a_proxy(authority: Authority) -> None:
+    tls = server_context(authority, suites="ECDHE-ECDSA-AES128-SHA256")
+    asked: list[bytes] = []
+
+    async with listening(tls) as server:
+
+        async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.append(await reader.readuntil(b"\r\n\r\n"))
+            inner, outer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await asyncio.gather(pump(reader, outer), pump(inner, writer))
+
+        proxy = await asyncio.start_server(pass_on, "127.0.0.1", 0)
+        address = f"http://me:secret@127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        ours = HttpTransport(cert=authority.issue("ven"), ca_file=authority.file, proxy=address)
+        async with opened(ours) as transport:
+            server.answers = [answer(b"<1/>"), answer(b"<2/>")]
+            for number in (b"1", b"2"):
+                reply = await transport.post(f"https://localhost:{server.port}/", b"x")
+                assert reply.body == b"<%b/>" % number
+        assert len(asked) == 1, "the connection is kept"
+        assert asked[0].startswith(b"CONNECT localhost:%d HTTP/1.1\r\n" % server.port)
+        assert b"Proxy-Authorization: Basic bWU6c2VjcmV0\r\n" in asked[0]
+        assert "proxy-authorization" not in server.requests[0][1]
+        proxy.close()
+        await proxy.wait_closed()
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    await closed(writer)
 
 
 async def test_a_certificate_that_nobody_vouches_for(authority: Authority) -> None:
