@@ -320,6 +320,14 @@ async def test_rule_061_065_ven_what_is_no_longer_listed_ends_within_its_window(
     assert told.lines[-1].endswith("cancelled")
 
 
+async def test_rule_112_ven_a_signal_for_nobody_knows_which_resource_is_469(vtn: HearingVtn, clock: FakeClock) -> None:
+    vtn.events = [event(), event("both", target=Target(resource_ids=("r1", "r2")))]
+    client = client_of(vtn, clock, on_event=yes, resolves=lambda it, _: len(it.target.resource_ids) < 2)
+    async with running(client, clock) as ven:
+        assert list(ven.events) == ["e1"]
+    assert sorted(answers(vtn)) == [("both", 0, "469", "optOut"), ("e1", 0, "200", "optIn")]
+
+
 # --- signals ------------------------------------------------------------------------------------------------------
 
 

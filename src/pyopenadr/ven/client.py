@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pyopenadr.clock import Clock, SystemClock
 from pyopenadr.errors import ConfigError
-from pyopenadr.model import OptType, Signal, Span
+from pyopenadr.model import Event, OptType, Signal, Span
 from pyopenadr.model.report import DEFAULT_HISTORY
 from pyopenadr.model.timeline import Step, in_force, timeline
 from pyopenadr.transport.http import HttpTransport
@@ -141,6 +141,7 @@ class OpenADRClient(ManualMode):
         party_ids: Iterable[str] = (),
         device_classes: Iterable[str] = (),
         supports: Callable[[Signal], bool] | None = None,
+        resolves: Callable[[Event, Signal], bool] | None = None,
         leniency: Iterable[str] = DEFAULT_LENIENCY,
         push: Listener | None = None,
         timeout_s: float = 30.0,
@@ -190,6 +191,7 @@ class OpenADRClient(ManualMode):
             group_ids, group_names, resource_ids, party_ids, device_classes: what an event may be aimed at. If nothing
                 is given, every target is taken that does not name another VEN.
             supports: decides whether a signal can be followed; None: whatever the standard allows.
+            resolves: decides whether it is clear which resource a signal of an event is for, else 469; None: always.
             leniency: the deviations that are taken from the VTN, see `pyopenadr.v2.leniency.RULES`.
             push: how this VEN's own server is reached, for a VTN that pushes; None: the client polls.
             timeout_s, cert, key, ca_file, proxy: see `HttpTransport`; not used if `transport` is given.
@@ -213,6 +215,7 @@ class OpenADRClient(ManualMode):
                 party_ids=frozenset(party_ids),
                 device_classes=frozenset(device_classes),
                 supports=supports,
+                resolves=resolves,
             ),
             default_opt=default_opt,
             handler_timeout_s=handler_timeout_s,
