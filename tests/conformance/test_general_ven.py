@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from pyopenadr.clock import FakeClock
-from pyopenadr.errors import ConfigError
 from pyopenadr.model import DataPoint, Interval, ResourceStatus, Signal, Target
 from pyopenadr.v2 import encode, wire
 from pyopenadr.ven.listener import Listener
@@ -149,8 +148,3 @@ async def test_rule_512_ven_market_contexts_are_compared_as_uris_and_ids_by_lett
         assert list(ven.events) == ["same"]
     answers = [it for m in vtn.sent(wire.OadrCreatedEvent) for it in m.event_responses or ()]
     assert {it.event_id: it.response_code for it in answers} == {"same": "200", "other": "462", "mine": "452"}
-
-
-def test_rule_501_ven_without_a_pace_of_its_own_it_can_not_be_told_nonsense() -> None:
-    with pytest.raises(ConfigError, match="poll_interval"):
-        client_of(HearingVtn(), None, poll_interval=0)
