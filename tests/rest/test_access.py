@@ -171,3 +171,19 @@ def test_wrong_settings_are_refused(make: Callable[[], ApiSettings]) -> None:
 async def test_a_token_needs_a_name_and_a_role(vtn: OpenADRServer, name: str, role: str) -> None:
     with pytest.raises(ConfigError, match="token"):
         await vtn.create_token(name, role)
+
+
+async def test_who_tries_tokens_is_not_listened_to_for_a_while(connect: Connect, vtn: OpenADRServer) -> None:
+    good, bad = await connect("viewer"), await connect(None, "poa_x_y")
+    wrong = 0
+    while (await bad.get("/api/whoami")).status == 401:
+        wrong += 1
+    assert 20 <= wrong < 40
+    reply = await good.get("/api/whoami")
+    assert (reply.status, reply.headers["retry-after"], reply.json["title"]) == (429, "10", "Too many wrong tokens")
+    assert (await good.get("/healthz")).status == 200
+
+
+async def test_who_shows_nothing_is_told_so_each_time(connect: Connect) -> None:
+    nobody = await connect(None)
+    assert {(await nobody.get("/api/whoami")).status for _ in range(25)} == {401}

@@ -283,3 +283,21 @@ def test_the_audit_and_the_webhooks(vtn: Background, run: Run) -> None:
     assert "https://example.com/hook\tven-offline" in run("webhook", "list").stdout
     run("webhook", "remove", made["webhook_id"])
     run("webhook", "add", "https://example.com/hook", "--kind", "nonsense", code=1)
+
+
+def test_a_file_of_vens_and_what_is_set_of_each(vtn: Background, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "vens.csv"
+    file.write_text("ven_id,common_name,poll_frequency,groups\nbulk-1,d1,PT1M,\nbulk-2,d2,,nowhere\n")
+    failed = run("allow", "file", str(file), code=1)
+    assert "vens.csv, line 3: there is no group nowhere" in failed.stderr
+    file.write_text("ven_id,common_name,poll_frequency\nbulk-1,d1,PT1M\nbulk-2,d2,\n")
+    dry = run("allow", "file", str(file), "--dry-run", "--json")
+    assert read(dry) == {"vens": 2, "new": 2, "done": False, "faults": []}
+    assert "2 checked, 2 of them new" in dry.stderr
+    assert "2 may register" in run("allow", "file", str(file)).stderr
+    run("vens", "set", "bulk-1", "--poll", "PT2M")
+    assert read(run("vens", "show", "bulk-1", "--json"))["own_poll_frequency"] == "PT120S"
+    assert read(run("vens", "set", "bulk-1", "--poll", "default", "--json"))["own_poll_frequency"] is None
+    run("vens", "set", "bulk-1", code=2)
+    run("vens", "add", "ours", "--registration-id", "r-1", "--poll", "PT1M")
+    assert read(run("vens", "show", "ours", "--json"))["registration_id"] == "r-1"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import json
 import math
 from collections.abc import Callable
 from datetime import timedelta
@@ -288,3 +290,42 @@ async def test_the_board_counts_filters_and_tells_everything(vtn: OpenADRServer,
     assert {one["modification_number"] for one in detail["messages"]} == {event.modification_number}
     assert (await api.get("/api/events/e/deliveries/nobody")).status == 404
     assert (await api.get("/api/events/e/deliveries?state=lost")).status == 400
+
+
+# --- many at once, and what is set of each --------------------------------------------------------------------------
+
+
+async def test_many_vens_at_once(vtn: OpenADRServer, connect: Connect) -> None:
+    await vtn.add_group("north")
+    api = await connect("enrolment")
+    vens = [
+        {"ven_id": "v1", "fingerprint": PRINT, "groups": ["north"], "poll_frequency": "PT1M"},
+        {"ven_name": "two", "line": 7, "groups": ["north"]},
+    ]
+    wrong = await api.post("/api/allow-list/bulk", {"vens": vens})
+    assert (wrong.status, wrong.json["faults"][0]["line"], wrong.json["done"]) == (422, 7, False)
+    assert await vtn.allowed() == []
+    dry = await api.post("/api/allow-list/bulk?dry_run=true", {"vens": vens[:1]})
+    assert (dry.status, dry.json) == (200, {"vens": 1, "new": 1, "done": False, "faults": []})
+    done = await api.post("/api/allow-list/bulk", {"vens": vens[:1]})
+    assert (done.status, done.json["done"]) == (200, True)
+    assert (await api.get("/api/vens/v1")).json["own_poll_frequency"] == "PT60S"
+    large = json.dumps({"vens": [{"ven_id": f"{n:0>100}"} for n in range(12_000)]}).encode()
+    headers = {"content-type": "application/json"}
+    reply = await api.post("/api/allow-list/bulk?dry_run=true", data=io.BytesIO(large), headers=headers)
+    assert (len(large) > 2**20, reply.json["new"]) == (True, 12_000)
+
+
+async def test_what_is_set_of_a_ven(vtn: OpenADRServer, connect: Connect) -> None:
+    api = await connect("enrolment")
+    made = await api.post("/api/vens", {"ven_id": "v", "registration_id": "r", "poll_frequency": "PT1M"})
+    assert (made.json["registration_id"], made.json["own_poll_frequency"]) == ("r", "PT60S")
+    assert (await api.ask("PATCH", "/api/vens/v", json={"poll_frequency": None})).status == 428
+    changed = await api.ask("PATCH", "/api/vens/v", json={"poll_frequency": None}, headers={"If-Match": made.etag})
+    assert (changed.status, changed.json["own_poll_frequency"]) == (200, None)
+    assert (await api.get("/api/vens/v")).etag == changed.etag != made.etag
+    for body in ({"poll_frequency": "PT0S"}, {"signature": "require"}):
+        assert (await api.ask("PATCH", "/api/vens/v", json=body, headers={"If-Match": "*"})).status == 422
+    assert (await api.post("/api/vens/v/fingerprints", {"fingerprint": PRINT})).json["fingerprint"] == PRINT
+    assert (await api.ask("DELETE", f"/api/vens/v/fingerprints/{PRINT}")).status == 204
+    assert (await api.ask("DELETE", f"/api/vens/v/fingerprints/{PRINT}")).status == 409

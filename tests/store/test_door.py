@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyopenadr.errors import StoreError
+from pyopenadr.model import Group, Member, Registration
 from pyopenadr.store import Store, open_store
 from pyopenadr.store.port import Admission, Claim, Knock
 from tests.store.sample import NOW
@@ -136,3 +137,17 @@ async def test_a_closed_store_keeps_nothing_of_this(store: Store) -> None:
     for call in calls:
         with pytest.raises(StoreError, match="open"):
             await call()
+
+
+async def test_many_are_kept_at_once_or_nobody(store: Store) -> None:
+    await store.save_group(Group(group_id="g"))
+    ven = Registration(ven_id="v", own_poll_frequency=timedelta(minutes=1))
+    allowed = Admission(ven_id="v")
+    with pytest.raises(StoreError, match="nowhere"):
+        await store.save_enrolled([ven], [allowed], [Member("g", "v"), Member("nowhere", "v")])
+    assert (await store.list_registrations(), await store.list_admissions(), await store.list_members()) == ([], [], [])
+    for _ in range(2):
+        await store.save_enrolled([ven], [allowed], [Member("g", "v")])
+    assert await store.list_registrations() == [ven]
+    assert await store.list_admissions() == [allowed]
+    assert await store.list_members() == [Member("g", "v")]

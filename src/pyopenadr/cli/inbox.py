@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from pyopenadr.cli.remote import DEFAULT_URL, Api, Json, TokenText, Url, part
 from pyopenadr.cli.screen import Screen
 from pyopenadr.errors import ConfigError
+from pyopenadr.vtn.intake import read_enrollees
 
 __all__ = ["allow", "inbox"]
 
@@ -101,6 +104,41 @@ def add(
         Screen().json(made)
     else:
         Screen().line(f"{made['key']} may register")
+
+
+@allow.command("file")
+def add_file(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV; its first line names columns of fingerprint, common_name, ven_name, ven_id, groups (a;b) and "
+            "poll_frequency (PT30S)."
+        ),
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look whether that would do.")] = False,
+    url: Url = DEFAULT_URL,
+    token: TokenText = None,
+    as_json: Json = False,
+) -> None:
+    """Let all VENs of a file register, with their groups and how often they poll; nobody if a line is wrong."""
+    vens = read_enrollees(file)
+    api, body = Api(url, token), {"vens": msgspec.to_builtins(vens)}
+    _progress(f"{len(vens)} VENs read from {file}")
+    found = api.ask("POST", "/allow-list/bulk", body, query={"dry_run": True})[0]
+    _progress(f"{found['vens']} checked, {found['new']} of them new, {len(found['faults'])} wrong")
+    for fault in found["faults"]:
+        Screen().error(f"{file}, line {fault['line']}: {fault['detail']}")
+    if not dry_run and not found["faults"]:
+        found = api.ask("POST", "/allow-list/bulk", body)[0]
+        _progress(f"{found['vens']} may register")
+    if as_json:
+        Screen().json(found)
+    if found["faults"]:
+        raise typer.Exit(1)
+
+
+def _progress(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 @allow.command()

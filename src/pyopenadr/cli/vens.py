@@ -60,16 +60,49 @@ def add(
     ven_id: VenId,
     name: Annotated[str | None, typer.Option(help="Its name.")] = None,
     profile: Annotated[str, typer.Option(help="2.0a or 2.0b.")] = "2.0b",
+    registration_id: Annotated[str | None, typer.Option(help="Its registrationID; a new one if not given.")] = None,
+    fingerprint: Annotated[str | None, typer.Option(help="That of its certificate.")] = None,
+    poll: Annotated[str | None, typer.Option(help="How often it shall poll, as PT30S.")] = None,
     url: Url = DEFAULT_URL,
     token: TokenText = None,
     as_json: Json = False,
 ) -> None:
     """Register a VEN that has its IDs by other means than a registration message."""
-    made = Api(url, token).ask("POST", "/vens", {"ven_id": ven_id, "ven_name": name, "profile": profile})[0]
+    body = {
+        "ven_id": ven_id,
+        "ven_name": name,
+        "profile": profile,
+        "registration_id": registration_id,
+        "fingerprint": fingerprint,
+        "poll_frequency": poll,
+    }
+    made = Api(url, token).ask("POST", "/vens", body)[0]
     if as_json:
         Screen().json(made)
     else:
         Screen().line(f"VEN {ven_id} is registered as {made['registration_id']}")
+
+
+@vens.command("set")
+def change(
+    ven_id: VenId,
+    poll: Annotated[str | None, typer.Option(help="How often it shall poll, as PT30S; or `default`.")] = None,
+    signature: Annotated[str | None, typer.Option(help="Its signatures: off, accept, require or `default`.")] = None,
+    url: Url = DEFAULT_URL,
+    token: TokenText = None,
+    as_json: Json = False,
+) -> None:
+    """Say how often a VEN shall poll (it is asked to register again), or what is done about its signatures."""
+    given = {"poll_frequency": poll, "signature": signature}
+    body = {name: None if value == "default" else value for name, value in given.items() if value is not None}
+    if not body:
+        raise ConfigError("say what shall be different: --poll or --signature")
+    api, path = Api(url, token), f"/vens/{part(ven_id)}"
+    made = api.ask("PATCH", path, body, headers={"If-Match": api.ask("GET", path)[1]["etag"]})[0]
+    if as_json:
+        Screen().json(made)
+    else:
+        Screen().line(f"VEN {ven_id} is changed")
 
 
 @vens.command()

@@ -63,10 +63,11 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
 
     `registration_id` is None while the VEN is known but not registered. `push_address` is the base address of a
     push VEN's own server and None for a pull VEN. `profile` is "2.0a" or "2.0b". `poll_frequency` is how often the
-    VTN asks it to poll. `last_seen` is when its last message arrived and `online` what the presence callbacks were
-    last told. `fingerprint` is that of its certificate, where one is bound to it, and `second_fingerprint` that of
-    another one while it changes certificates. `signature` is what the VTN does about XML signatures of this VEN ("off",
-    "accept" or "require"); None is what it does about everybody's.
+    VTN asks it to poll, and `own_poll_frequency` what the operator wants of this VEN alone, from its next registration
+    on; None is what is asked of everybody. `last_seen` is when its last message arrived and `online` what the presence
+    callbacks were last told. `fingerprint` is that of its certificate, where one is bound to it, and
+    `second_fingerprint` that of another one while it changes certificates. `signature` is what the VTN does about XML
+    signatures of this VEN ("off", "accept" or "require"); None is what it does about everybody's.
     """
 
     ven_id: str
@@ -84,6 +85,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str | None = None
     signature: str | None = None
     second_fingerprint: str | None = None
+    own_poll_frequency: Duration | None = None
 
     @property
     def fingerprints(self) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from pyopenadr.errors import StoreError
 from pyopenadr.model import Group, Member, ReportRule, Resource
 from pyopenadr.store import dispatch_row as row
 from pyopenadr.store import statement, table
@@ -86,10 +85,7 @@ class SqlDispatch(SqlPart):
         wanted = {member.group_id for member in members}
 
         def work(connection: Connection) -> None:
-            known = select(table.ven_group.c.group_id).where(table.ven_group.c.group_id.in_(wanted))
-            unknown = wanted - set(connection.execute(known).scalars())
-            if unknown:
-                raise StoreError(f"there is no group {min(unknown)!r}: save it first")
+            statement.check_groups(connection, wanted)
             statement.save(connection, table.member, rows)
 
         await self._write(work, _GROUP)

@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, delete, func, select
 
-from pyopenadr.store import row, statement, table
+from pyopenadr.model import Member, Registration
+from pyopenadr.store import dispatch_row, row, statement, table
 from pyopenadr.store.part_sql import SqlPart
-from pyopenadr.store.port import Admission, Claim, Knock
+from pyopenadr.store.port import Admission, Change, Claim, Knock, Topic
 
 __all__ = ["SqlDoor"]
 
@@ -62,6 +63,22 @@ class SqlDoor(SqlPart):
                 connection.execute(delete(table.knock).where(table.knock.c.key == knock))
 
         await self._write(work)
+
+    async def save_enrolled(
+        self, registrations: Sequence[Registration], admissions: Sequence[Admission], members: Sequence[Member]
+    ) -> None:
+        vens = [row.registration_to_row(each) for each in registrations]
+        allowed = [row.admission_to_row(each) for each in admissions]
+        belong = [dispatch_row.member_to_row(each) for each in members]
+
+        def work(connection: Connection) -> None:
+            statement.check_groups(connection, {member.group_id for member in members})
+            statement.save(connection, table.ven, vens)
+            statement.save(connection, table.admission, allowed)
+            statement.save(connection, table.member, belong)
+
+        vens_changed = [Change(Topic.VEN, each.ven_id) for each in registrations]
+        await self._write(work, *vens_changed, Change(Topic.GROUP, ""))
 
     async def find_admissions(self, keys: Sequence[str]) -> list[Admission]:
         query = select(table.admission).where(table.admission.c.key.in_(keys))

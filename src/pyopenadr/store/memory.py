@@ -13,13 +13,13 @@ from datetime import datetime
 import msgspec
 
 from pyopenadr.errors import StoreError
-from pyopenadr.model import Capability, Opt, Registration
+from pyopenadr.model import Capability, Member, Opt, Registration
 from pyopenadr.store import row
 from pyopenadr.store.dispatch_memory import MemoryDispatch
 from pyopenadr.store.door_memory import MemoryDoor
 from pyopenadr.store.feed import Feed
 from pyopenadr.store.ledger_memory import MemoryLedger
-from pyopenadr.store.port import Answer, Outgoing, Source, StoredEvent, StoredReading, StoredRequest
+from pyopenadr.store.port import Admission, Answer, Outgoing, Source, StoredEvent, StoredReading, StoredRequest
 from pyopenadr.store.sharing import Sharing
 
 __all__ = ["MemoryStore"]
@@ -75,6 +75,15 @@ class MemoryStore(MemoryDispatch, MemoryDoor, MemoryLedger, Sharing):
             self._forget(ven_id)
         self._append(ven_id, items)
         self._feed.publish((ven_id,))
+
+    async def save_enrolled(
+        self, registrations: Sequence[Registration], admissions: Sequence[Admission], members: Sequence[Member]
+    ) -> None:
+        self._check_open()
+        kept = [row.registration_from_row(row.registration_to_row(each)) for each in registrations]
+        await self.save_members(members)  # the one that may fail comes first
+        await self.save_admissions(admissions)
+        self._vens |= {each.ven_id: each for each in kept}
 
     async def end_registration(self, ven_id: str, *, outgoing: Sequence[Outgoing] = ()) -> bool:
         self._check_open()

@@ -337,6 +337,18 @@ class Store(Ledger, Protocol):
         """
         ...
 
+    async def save_enrolled(
+        self, registrations: Sequence[Registration], admissions: Sequence[Admission], members: Sequence[Member]
+    ) -> None:
+        """Keep many VENs, who may register, and who belongs to which group, all of it or nothing.
+
+        Each replaces the one with its ID or key.
+
+        Raises:
+            StoreError: there is no such group.
+        """
+        ...
+
     async def end_registration(self, ven_id: str, *, outgoing: Sequence[Outgoing] = ()) -> bool:
         """Forget the VEN's registration_id and all that `fresh` forgets (2.0b rule 407), but keep the VEN itself.
 

@@ -5,7 +5,7 @@ Those that run often are made once, because making one takes SQLAlchemy longer t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from sqlalchemy import Connection, Delete, Executable, Table, bindparam, delete, select
@@ -15,7 +15,7 @@ from pyopenadr.errors import StoreError
 from pyopenadr.store import ledger_table, table
 from pyopenadr.store.row import Row
 
-__all__ = ["append", "check_ven", "for_each", "forget", "insert_first", "of_ven", "save", "upsert"]
+__all__ = ["append", "check_groups", "check_ven", "for_each", "forget", "insert_first", "of_ven", "save", "upsert"]
 
 _KEYS: Final = {
     table.ven: ("ven_id",),
@@ -69,6 +69,18 @@ def upsert(dialect: str, into: Table) -> Executable:
 def insert_first(dialect: str, into: Table) -> Executable:
     """INSERT that leaves the row with the same key as it is, where there is one; the row count says which it was."""
     return _FIRST[dialect, into]
+
+
+def check_groups(connection: Connection, group_ids: Collection[str]) -> None:
+    """Whether there are these groups.
+
+    Raises:
+        StoreError: there is none with one of these IDs.
+    """
+    known = select(table.ven_group.c.group_id).where(table.ven_group.c.group_id.in_(group_ids))
+    unknown = set(group_ids) - set(connection.execute(known).scalars())
+    if unknown:
+        raise StoreError(f"there is no group {min(unknown)!r}: save it first")
 
 
 def save(connection: Connection, into: Table, rows: Sequence[Row]) -> None:

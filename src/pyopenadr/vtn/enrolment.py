@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final, Literal, NoReturn
 
 import msgspec
@@ -18,7 +16,7 @@ from pyopenadr.store.port import Admission, Knock
 from pyopenadr.vtn.identity import Identity, Peer
 from pyopenadr.vtn.service import Application, Service
 
-__all__ = ["Enrolment", "EnrolmentMode", "fingerprint_text", "make_admission", "read_admissions"]
+__all__ = ["Enrolment", "EnrolmentMode", "fingerprint_text", "make_admission"]
 
 log = logging.getLogger("pyopenadr.vtn")
 
@@ -247,37 +245,3 @@ def make_admission(
         ven_name=ven_name or None,
         ven_id=ven_id or None,
     )
-
-
-def read_admissions(path: Path) -> list[Admission]:
-    """The list in a CSV file; its first line names the columns.
-
-    Raises:
-        ConfigError: it can't be read, or a line is wrong; the text says which.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(_admissions_in(csv.DictReader(file), path))
-    except OSError as error:
-        raise ConfigError(f"{path} can't be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{path} is no CSV in UTF-8: {error}") from error
-
-
-def _admissions_in(rows: csv.DictReader[str], path: Path) -> Iterator[Admission]:
-    columns = [name.strip() for name in rows.fieldnames or ()]
-    if not set(columns) <= set(_COLUMNS) or not columns:
-        raise ConfigError(f"{path}: the first line must name columns, of {', '.join(_COLUMNS)}; it has {columns}")
-    rows.fieldnames = columns
-    seen: dict[str, int] = {}
-    for line in rows:
-        if None in line:
-            raise ConfigError(f"{path}, line {rows.line_num}: there are more values than columns")
-        try:
-            made = make_admission(**{name: (value or "").strip() for name, value in line.items()})
-        except ConfigError as error:
-            raise ConfigError(f"{path}, line {rows.line_num}: {error}") from error
-        if made.key in seen:
-            raise ConfigError(f"{path}, line {rows.line_num}: {made.key} stands in line {seen[made.key]} already")
-        seen[made.key] = rows.line_num
-        yield made

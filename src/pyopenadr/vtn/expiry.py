@@ -63,6 +63,9 @@ class Expiry:
 
     async def _tell(self, ven_id: str, fingerprint: str, end: datetime) -> None:
         log.warning("the certificate %s of VEN %s expires at %s: it needs a new one", fingerprint, ven_id, end)
+        self._service.notices.publish(
+            "certificate-expiring", ven_id=ven_id, fingerprint=fingerprint, not_after=end.isoformat()
+        )
         handler = self._backend.get("on_certificate_expiring")
         if handler is not None:
             try:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pyopenadr.errors import ConfigError
 from pyopenadr.model import Registration
+from pyopenadr.model.time import Duration
 from pyopenadr.store.port import Admission, Knock
 from pyopenadr.transport.tls import FilePath
-from pyopenadr.vtn.enrolment import Enrolment, fingerprint_text, make_admission, read_admissions
+from pyopenadr.vtn.enrolment import Enrolment, fingerprint_text, make_admission
+from pyopenadr.vtn.intake import Enrollee, Intake, check_poll_frequency, read_enrollees, take_in
 from pyopenadr.vtn.security import SignatureMode, check_signature_mode
 from pyopenadr.vtn.service import Service
 
@@ -26,6 +30,9 @@ class Gate(ABC):
     @abstractmethod
     async def start(self) -> None:
         """Open the store and begin to work."""
+
+    @abstractmethod
+    async def _apply_rules(self, ven_ids: Iterable[str], *, replaced: str | None = None) -> None: ...
 
     # --- the inbox --------------------------------------------------------------------------------------------------
 
@@ -86,17 +93,37 @@ class Gate(ABC):
         return admission
 
     async def allow_file(self, path: FilePath) -> int:
-        """Put everybody of a CSV file on the list; its first line names the columns, which are those of `allow`.
+        """Put everybody of a CSV file on the list, as `enrol` does; its first line names the columns.
 
-        Nobody is put there if a line is wrong. Returns how many there are in the file.
+        These are those of `allow`, `groups` (separated by semicolons) and `poll_frequency` (as PT30S). Nobody is put
+        there if a line is wrong. Returns how many there are in the file.
 
         Raises:
-            ConfigError: the file can't be read, or a line is wrong.
+            ConfigError: the file can't be read, or lines are wrong; the text says which.
         """
-        admissions = read_admissions(Path(os.fspath(path)))
+        path = Path(os.fspath(path))
+        found = await self.enrol(read_enrollees(path))
+        if found.faults:
+            told = "; ".join(f"line {fault.line}: {fault.detail}" for fault in found.faults[:20])
+            more = f"; and {len(found.faults) - 20} more" if len(found.faults) > 20 else ""
+            raise ConfigError(f"{path}, {told}{more}")
+        return found.vens
+
+    async def enrol(self, enrollees: Sequence[Enrollee], *, dry_run: bool = False) -> Intake:
+        """Put many VENs on the list, with their groups and how often they shall poll; nothing if anything is wrong.
+
+        Those that have a `ven_id` are known from now on, and registered when they come. With `dry_run` it is only
+        looked whether that would do. Those that are registered, and are to poll at another pace, are asked to register
+        again.
+        """
         await self.start()
-        await self._service.store.save_admissions(admissions)
-        return len(admissions)
+        found = await take_in(self._service, enrollees, dry_run=dry_run)
+        if found.done:
+            for one in enrollees:
+                if one.ven_id is not None and one.poll_frequency is not None:
+                    await self._service.tell_poll_frequency(one.ven_id)
+            await self._apply_rules({one.ven_id for one in enrollees if one.ven_id is not None and one.groups})
+        return found
 
     async def allowed(self) -> list[Admission]:
         """The list of those that may register; `ven_id` says which VEN somebody has become."""
@@ -133,6 +160,18 @@ class Gate(ABC):
         shown = fingerprint_text(fingerprint)
         await self.start()
         return await self._service.unbind(ven_id, shown)
+
+    async def set_poll_frequency(self, ven_id: str, frequency: Duration | None) -> Registration:
+        """Say how often a VEN shall poll; None is as often as all. It learns of it when it registers, and is asked to.
+
+        Raises:
+            ConfigError: it is not positive, or not in whole seconds.
+            LocalProtocolError: there is no such VEN.
+        """
+        if frequency is not None:
+            check_poll_frequency(frequency)
+        await self.start()
+        return await self._service.set_poll_frequency(ven_id, frequency)
 
     async def set_signature(self, ven_id: str, mode: SignatureMode | None) -> None:
         """Say what is done about the XML signatures of one VEN; None is what `signature` says for all.

@@ -25,6 +25,7 @@ KINDS = (
     "ven-removed",
     "ven-online",
     "ven-offline",
+    "certificate-expiring",
     "report-registered",
     "report-received",
     "report-late",

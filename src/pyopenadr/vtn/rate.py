@@ -63,6 +63,13 @@ class Buckets:
         self._left[key] = (left - 1 if left >= 1 else left, now)
         return left >= 1
 
+    def has(self, key: str) -> bool:
+        """Whether there is one left for that key; none is taken."""
+        if self._rate is None:
+            return True
+        left, at = self._left.get(key, (self._size, 0.0))
+        return left + (self._now() - at) * self._rate >= 1
+
     def _forget_full(self, now: float, rate: float) -> None:
         """Make room: a bucket that is full again is like one that was never touched."""
         self._left = {

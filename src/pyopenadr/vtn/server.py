@@ -439,14 +439,17 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         profile: str = "2.0b",
         push_url: str | None = None,
         fingerprint: str | None = None,
+        registration_id: str | None = None,
     ) -> Registration:
         """Register a VEN that has its IDs by other means than a registration message (2.0b rule 405; 2.0a).
 
         One that is registered already stays so; say it at every start of your program. With `push_url`, the base
         address of its own server, it is pushed to and need not poll; `fingerprint` is that of its certificate.
+        `registration_id` is the one that it was given, if it has to be that.
 
         Raises:
             ConfigError: a value is wrong.
+            StoreError: another VEN has that registration ID.
             TransportError: `push_url` is no address, or one that must not be called (see `Push`).
         """
         if profile not in ("2.0a", "2.0b") or not ven_id:
@@ -456,7 +459,14 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
                 raise ConfigError("this server does not push: give it push=Push(…)")
             push_url = self._pusher.check(push_url)
         await self.start()
-        return await self._service.admit(ven_id, ven_name, profile, push_address=push_url, fingerprint=fingerprint)
+        return await self._service.admit(
+            ven_id,
+            ven_name,
+            profile,
+            push_address=push_url,
+            fingerprint=fingerprint,
+            registration_id=registration_id,
+        )
 
     async def cancel_registration(self, ven_id: str) -> None:
         """End a VEN's registration: it is told, and forgotten when it has answered (2.0b rule 407)."""

@@ -12,6 +12,7 @@ import pytest
 from pyopenadr.clock import FakeClock
 from pyopenadr.errors import ConfigError, LocalProtocolError
 from pyopenadr.store import MemoryStore, Store
+from pyopenadr.store.ledger import Notice
 from pyopenadr.store.port import Admission
 from pyopenadr.transport.tls import ServerTls
 from pyopenadr.v2 import wire
@@ -485,7 +486,9 @@ async def test_an_expiring_certificate_is_told_once_a_day(caplog: pytest.LogCapt
     await first.register("one")
     await second.register("two")
     await other.start()
+    notices: list[Notice] = []
     for each in (vtn, other):
+        each.service.notices.listen(notices.append)
         for ven in (first, second):
             each._expiry.met(ven.peer)
     for days, expected in ((0, [soon]), (0.1, [soon]), (1, [soon] * 2), (11, [soon] * 3 + [later]), (21, [later])):
@@ -495,6 +498,9 @@ async def test_an_expiring_certificate_is_told_once_a_day(caplog: pytest.LogCapt
         assert [end for _, end in told[-len(expected) :]] == expected
     assert len(told) == 5
     assert "expires at" in caplog.text
+    said = [notice for notice in notices if notice.kind == "certificate-expiring"]
+    assert [notice.data["not_after"] for notice in said] == [end.isoformat() for _, end in told]
+    assert {(notice.ven_id, notice.data["fingerprint"]) for notice in said[:1]} == {(first.ven_id, print_of("a"))}
     await vtn.stop()
     await other.stop()
 

@@ -119,3 +119,18 @@ async def test_a_connection_too_many_is_told_so_and_closed() -> None:
 def test_a_bound_has_to_be_positive(field: str) -> None:
     with pytest.raises(ConfigError, match=f"{field} must be positive"):
         Rates(**{field: 0})
+
+
+def test_looking_takes_nothing() -> None:
+    now = [0.0]
+    buckets = Buckets(1.0, 2.0, lambda: now[0])
+    assert [buckets.has("a"), buckets.has("a"), buckets.take("a"), buckets.take("a"), buckets.has("a")] == [
+        True,
+        True,
+        True,
+        True,
+        False,
+    ]
+    now[0] = 1.0
+    assert buckets.has("a")
+    assert Buckets(None, 1.0).has("a")

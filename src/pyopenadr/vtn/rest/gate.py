@@ -6,6 +6,7 @@ Plain ASGI, because it wraps whole requests: it sees the body before and the res
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import timedelta
 from typing import Any, Final
@@ -17,9 +18,12 @@ from pyopenadr.errors import OpenADRError
 from pyopenadr.store.ledger import Record, Replay, Token
 from pyopenadr.vtn.credential import recognise
 from pyopenadr.vtn.office import Office
+from pyopenadr.vtn.rate import Buckets
 from pyopenadr.vtn.rest.problem import MEDIA_TYPE, of_status
 
 __all__ = ["SLASH", "Gate"]
+
+log = logging.getLogger("pyopenadr.vtn")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -34,6 +38,9 @@ _SECRET: Final = ("/api/tokens", "/api/webhooks")
 _STALE: Final = timedelta(minutes=5)
 _MOST_BODY: Final = 1024 * 1024
 _MOST_KEY: Final = 255
+_WRONG_PER_MINUTE: Final = 20
+"""How many wrong tokens an address may show, on the average."""
+
 _KEPT_HEADERS: Final = (b"content-type", b"etag", b"location")
 
 
@@ -43,6 +50,7 @@ class Gate:
     def __init__(self, app: App, office: Office) -> None:
         self._app = app
         self._office = office
+        self._wrong = Buckets(_WRONG_PER_MINUTE / 60, 60.0)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         scope["path"] = _path(scope)
@@ -50,12 +58,17 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        address = (scope.get("client") or ("",))[0]
+        if not self._wrong.has(address):
+            await _refuse(send, 429, "too many wrong tokens from this address", (b"retry-after", b"10"))
+            return
         try:
             token = await self._token(headers)
         except OpenADRError as error:
             await _refuse(send, 503, str(error), (b"retry-after", b"5"))
             return
         if token is None:
+            self._note_wrong(address, headers)
             await _refuse(send, 401, "send Authorization: Bearer with a token", (b"www-authenticate", b"Bearer"))
             return
         scope["user"], scope["auth"] = token, None
@@ -71,6 +84,14 @@ class Gate:
             await self._once(scope, receive, send, f"{token.token_id}:{key.decode('latin-1')}", token)
         else:
             await self._noted(scope, receive, send, token)
+
+    def _note_wrong(self, address: str, headers: dict[bytes, bytes]) -> None:
+        """Somebody has shown a token that is none; nothing to say of those that show nothing."""
+        if b"authorization" not in headers:
+            return
+        self._wrong.take(address)
+        if not self._wrong.has(address):
+            log.warning("too many wrong tokens from %s: it is not listened to for some seconds", address or "somewhere")
 
     async def _token(self, headers: dict[bytes, bytes]) -> Token | None:
         kind, _, text = headers.get(b"authorization", b"").decode("latin-1").partition(" ")

@@ -29,6 +29,7 @@ _TITLES = {
     415: "The body must be JSON",
     422: "That makes no sense",
     428: "Say which version you have seen",
+    429: "Too many wrong tokens",
     500: "The server failed on this request",
     503: "Not now; try again",
 }

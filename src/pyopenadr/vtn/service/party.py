@@ -12,9 +12,9 @@ import msgspec
 
 from pyopenadr.clock import Clock
 from pyopenadr.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
-from pyopenadr.model import Registration
+from pyopenadr.model import Member, Registration
 from pyopenadr.model.time import Duration
-from pyopenadr.store.port import Change, Outgoing, Source, Store, Topic
+from pyopenadr.store.port import Admission, Change, Outgoing, Source, Store, Topic
 from pyopenadr.vtn.delivery import KINDS, CancelRegistration, Item, Mailbox, RegisterReports, Reregister, Ven, pack
 from pyopenadr.vtn.notice import Notices
 from pyopenadr.vtn.service.directory import Directory
@@ -65,7 +65,7 @@ class PartyService(Replica):
         self._directory = Directory()
         self._registering = asyncio.Lock()
         self.on_ven: Callable[[Registration], None] = _ignore
-        """Called for each VEN that another worker has changed."""
+        """Called for each VEN that another worker has changed, or that polls at another pace from now on."""
         self.on_requests: Callable[[str], None] = _ignore
         """Called with the ven_id when another worker has changed which reports of ours the VEN gets."""
         self.on_heard: Callable[[str], None] = _ignore
@@ -294,7 +294,8 @@ class PartyService(Replica):
                 push_address=application.push_address,
                 report_only=application.report_only,
                 xml_signature=application.xml_signature,
-                poll_frequency=self.poll_frequency,
+                poll_frequency=self._poll_frequency_for(base),
+                own_poll_frequency=base.own_poll_frequency if base is not None else None,
                 registered_at=now if fresh or base is None else base.registered_at,
                 last_seen=now if heard else (base.last_seen if base is not None else None),
                 online=base.online if base is not None else False,
@@ -303,8 +304,50 @@ class PartyService(Replica):
                 second_fingerprint=base.second_fingerprint if base is not None else None,
             )
             await self._keep(registration, fresh=fresh)
+            if base is not None and base.poll_frequency != registration.poll_frequency:
+                self.on_ven(registration)
             self.notices.publish("ven-registered", ven_id=registration.ven_id, fresh=fresh)
             return registration, fresh
+
+    def _poll_frequency_for(self, ven: Registration | None) -> Duration:
+        return self.poll_frequency if ven is None or ven.own_poll_frequency is None else ven.own_poll_frequency
+
+    async def set_poll_frequency(self, ven_id: str, frequency: Duration | None) -> Registration:
+        """Keep how often a VEN shall poll, None as often as all; it is asked to register again if that is new to it.
+
+        Raises:
+            LocalProtocolError: there is no such VEN.
+        """
+        ven = await self.amend(ven_id, own_poll_frequency=frequency)
+        await self.tell_poll_frequency(ven_id)
+        return ven
+
+    async def tell_poll_frequency(self, ven_id: str) -> None:
+        """Ask a VEN to register again if it polls at another pace than it shall."""
+        ven = self._operated(ven_id).registration
+        is_told = ven.poll_frequency == self._poll_frequency_for(ven)
+        if not is_told and ven.registration_id is not None and ven.profile == "2.0b":
+            await self.request_reregistration(ven_id)
+
+    @asynccontextmanager
+    async def enrolling(self) -> AsyncIterator[None]:
+        """A block in which nobody else registers, nor changes who a VEN is."""
+        async with self.alone(self._registering, "registering"):
+            yield
+
+    async def keep_enrolled(
+        self, registrations: Sequence[Registration], admissions: Sequence[Admission], members: Sequence[Member]
+    ) -> None:
+        """Make VENs known, with who may register and who belongs to which group; within `enrolling`."""
+        await self.store.save_enrolled(registrations, admissions, members)
+        for registration in registrations:
+            ven = self._vens.get(registration.ven_id)
+            if ven is None:
+                self._vens[registration.ven_id] = Ven(registration)
+                self._directory.note(registration, None)
+            else:
+                self._directory.note(registration, ven.registration)
+                ven.registration = registration
 
     def _print_for(self, ven_id: str, shown: str | None, base: Registration | None) -> str | None:
         """The (first) certificate of a VEN that registers under an ID, which somebody else may have chosen for it."""
@@ -410,18 +453,21 @@ class PartyService(Replica):
         *,
         push_address: str | None = None,
         fingerprint: str | None = None,
+        registration_id: str | None = None,
     ) -> Registration:
         """Register a VEN that has its IDs by other means (2.0b rule 405); one that is registered stays so.
 
-        None for the name, the address or the certificate leaves what is known.
+        `registration_id` is the one that it was given, if it has to be that. None for the name, the address or the
+        certificate leaves what is known.
         """
         known = self.registration(ven_id)
-        if known is None or known.registration_id is None or known.profile != profile:
+        other = known is not None and registration_id not in (None, known.registration_id)
+        if known is None or known.registration_id is None or known.profile != profile or other:
             theirs = fingerprint or (known.fingerprint if known is not None else None)
             application = Application(
                 ven_id=ven_id, ven_name=ven_name, profile=profile, push_address=push_address, fingerprint=theirs
             )
-            known = (await self.register(application, heard=False))[0]
+            known = (await self.register(application, registration_id=registration_id, heard=False))[0]
         told = {"ven_name": ven_name, "push_address": push_address, "fingerprint": fingerprint}
         async with self.alone(self._registering, "registering"):
             known = self._vens[ven_id].registration

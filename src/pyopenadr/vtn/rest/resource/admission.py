@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Final
+
 import msgspec
 from litestar import Response, Router, delete, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from pyopenadr.store.port import Admission
+from pyopenadr.vtn.intake import Enrollee, Intake
 from pyopenadr.vtn.rest.desk import Desk
 from pyopenadr.vtn.rest.field import Id, Text
 from pyopenadr.vtn.rest.page import After, Limit, Page, paged
@@ -14,6 +17,9 @@ from pyopenadr.vtn.rest.problem import Refusal
 from pyopenadr.vtn.rest.role import ENROLMENT
 
 __all__ = ["AdmissionView", "router", "view_of"]
+
+
+_MOST_BULK: Final = 32 * 1024 * 1024
 
 
 class AdmissionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,4 +70,27 @@ async def disallow(office: Desk, key: FromPath[str]) -> None:
         raise Refusal(404, f"{key!r} is not on the list")
 
 
-router = Router("/allow-list", route_handlers=[list_allowed, allow, disallow], tags=["enrolment"])
+class Newcomers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Many VENs that are to come. `line` of each says where it stands in your own list, for what is wrong with it."""
+
+    vens: tuple[Enrollee, ...]
+
+
+@post(
+    "/bulk",
+    opt=ENROLMENT,
+    status_code=200,
+    request_max_body_size=_MOST_BULK,
+    summary="Let many VENs register",
+)
+async def allow_many(
+    office: Desk,
+    data: JSONBody[Newcomers],
+    dry_run: Annotated[bool, QueryParameter(description="Only look whether that would do.")] = False,
+) -> Response[Intake]:
+    """Put VENs on the list and into groups, and say how often they poll; if anything is wrong, nothing (422)."""
+    found = await office.server.enrol(data.vens, dry_run=dry_run)
+    return Response(found, status_code=422 if found.faults and not dry_run else 200)
+
+
+router = Router("/allow-list", route_handlers=[list_allowed, allow, allow_many, disallow], tags=["enrolment"])

@@ -2,30 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 import msgspec
-from litestar import Response, Router, delete, get, post
+from litestar import Response, Router, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import UNSET, UnsetType
 
 from pyopenadr.model import Registration
+from pyopenadr.model.time import Duration
+from pyopenadr.vtn.enrolment import fingerprint_text
+from pyopenadr.vtn.intake import check_poll_frequency
 from pyopenadr.vtn.office import Office
 from pyopenadr.vtn.rest.desk import Desk
+from pyopenadr.vtn.rest.field import Id, Text
 from pyopenadr.vtn.rest.page import After, Limit, Page, paged
 from pyopenadr.vtn.rest.problem import Refusal
 from pyopenadr.vtn.rest.role import ENROLMENT
-from pyopenadr.vtn.rest.version import tag_of
+from pyopenadr.vtn.rest.version import IfMatch, check_version, tag_of
 
 __all__ = ["known", "router"]
 
 
 class NewVen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A VEN that has its IDs by other means than a registration message. `profile` is 2.0a or 2.0b."""
+    """A VEN that has its IDs by other means than a registration message. `profile` is 2.0a or 2.0b.
 
-    ven_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    `registration_id` is chosen if it is not given. `fingerprint` is that of its certificate.
+    """
+
+    ven_id: Id
     ven_name: str | None = None
     profile: str = "2.0b"
+    registration_id: Id | None = None
+    fingerprint: Text | None = None
+    poll_frequency: Duration | None = None
+
+
+class VenChanges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What shall be different; what is left out stays, null is as for all VENs.
+
+    `poll_frequency` is told to the VEN by having it register again; `signature` is off, accept or require.
+    """
+
+    poll_frequency: Duration | UnsetType | None = UNSET
+    signature: Literal["off", "accept", "require"] | UnsetType | None = UNSET
+
+
+class Certificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A certificate by its fingerprint: the 10 bytes of OpenADR or the whole SHA-256, in hex."""
+
+    fingerprint: Text
+
+
+def _version(ven: Registration) -> object:
+    """What the ETag is of: what an operator sets."""
+    return ven.ven_id, ven.own_poll_frequency, ven.signature, ven.fingerprints
+
+
+def _reply(office: Office, ven: Registration) -> Response[Registration]:
+    return Response(_now(office, ven), headers={"etag": tag_of(_version(ven))})
 
 
 def known(office: Office, ven_id: str) -> Registration:
@@ -79,15 +115,59 @@ async def list_vens(
 @post("/", opt=ENROLMENT, summary="Admit a VEN")
 async def add_ven(office: Desk, data: JSONBody[NewVen]) -> Response[Registration]:
     """Register a VEN that has its IDs by other means (2.0b rule 405; 2.0a). One that is registered stays so."""
-    made = await office.server.add_ven(data.ven_id, ven_name=data.ven_name, profile=data.profile)
+    if data.poll_frequency is not None:
+        check_poll_frequency(data.poll_frequency)
+    made = await office.server.add_ven(
+        data.ven_id,
+        ven_name=data.ven_name,
+        profile=data.profile,
+        registration_id=data.registration_id,
+        fingerprint=fingerprint_text(data.fingerprint) if data.fingerprint is not None else None,
+    )
+    if data.poll_frequency is not None:
+        made = await office.server.set_poll_frequency(data.ven_id, data.poll_frequency)
     where = f"/api/vens/{quote(made.ven_id, safe='')}"
-    return Response(made, status_code=201, headers={"location": where, "etag": tag_of(made)})
+    return Response(made, status_code=201, headers={"location": where, "etag": tag_of(_version(made))})
 
 
 @get("/{ven_id:str}", opt=ENROLMENT, summary="A VEN")
-async def show_ven(office: Desk, ven_id: FromPath[str]) -> Registration:
-    """One VEN."""
-    return known(office, ven_id)
+async def show_ven(office: Desk, ven_id: FromPath[str]) -> Response[Registration]:
+    """One VEN; its ETag is that of what an operator has set."""
+    return _reply(office, known(office, ven_id))
+
+
+@patch("/{ven_id:str}", opt=ENROLMENT, summary="Change what is set of a VEN")
+async def change_ven(
+    office: Desk, ven_id: FromPath[str], data: JSONBody[VenChanges], if_match: IfMatch = None
+) -> Response[Registration]:
+    """Say how often a VEN shall poll, or what is done about its signatures. Needs If-Match."""
+    async with office.drafting:
+        check_version(_version(known(office, ven_id)), if_match)
+        if data.signature is not UNSET:
+            await office.server.set_signature(ven_id, data.signature)
+        if data.poll_frequency is not UNSET:
+            await office.server.set_poll_frequency(ven_id, data.poll_frequency)
+    return _reply(office, known(office, ven_id))
+
+
+@post("/{ven_id:str}/fingerprints", opt=ENROLMENT, summary="Bind a certificate to a VEN")
+async def add_fingerprint(office: Desk, ven_id: FromPath[str], data: JSONBody[Certificate]) -> Response[Registration]:
+    """Bind a certificate to a VEN; a second one while it changes from one to the other."""
+    known(office, ven_id)
+    await office.server.add_fingerprint(ven_id, data.fingerprint)
+    return Response(known(office, ven_id), status_code=201)
+
+
+@delete(
+    "/{ven_id:str}/fingerprints/{fingerprint:str}",
+    opt=ENROLMENT,
+    status_code=204,
+    summary="Take a certificate away from a VEN",
+)
+async def remove_fingerprint(office: Desk, ven_id: FromPath[str], fingerprint: FromPath[str]) -> None:
+    """What comes with that certificate is refused from now on."""
+    known(office, ven_id)
+    await office.server.remove_fingerprint(ven_id, fingerprint)
 
 
 @delete("/{ven_id:str}", opt=ENROLMENT, status_code=204, summary="End a registration, or forget a VEN")
@@ -114,4 +194,17 @@ async def reregister(office: Desk, ven_id: FromPath[str]) -> None:
     await office.server.request_reregistration(ven_id)
 
 
-router = Router("/vens", route_handlers=[list_vens, add_ven, show_ven, remove_ven, reregister], tags=["VENs"])
+router = Router(
+    "/vens",
+    route_handlers=[
+        list_vens,
+        add_ven,
+        show_ven,
+        change_ven,
+        remove_ven,
+        reregister,
+        add_fingerprint,
+        remove_fingerprint,
+    ],
+    tags=["VENs"],
+)
