@@ -25,6 +25,13 @@ LAZY = (
     *("aiohttp", "alembic", "cryptography", "lxml", "rich", "sqlalchemy", "typer", "uvicorn"),
 )
 
+# What `from pyopenadr import OpenADRClient` must not load besides: a VEN has to start fast and stay small.
+NOT_THE_CLIENTS = (
+    *("pyopenadr.agent", "pyopenadr.cli", "pyopenadr.store", "pyopenadr.v2.signature", "pyopenadr.vtn"),
+    *("aiohttp", "alembic", "cryptography", "email.utils", "httptools", "litestar", "pandas", "rich", "sqlalchemy"),
+    *("typer", "uvicorn", "uvloop", "yaml"),
+)
+
 
 def test_every_public_name_resolves() -> None:
     assert [name for name in pyopenadr.__all__ if not hasattr(pyopenadr, name)] == []
@@ -64,6 +71,20 @@ def test_importing_the_package_loads_none_of_its_running_parts() -> None:
         check=True,
     )
     assert sorted(set(LAZY) & set(done.stdout.split())) == []
+
+
+def test_the_client_loads_only_what_it_needs() -> None:
+    program = "import sys; from pyopenadr import OpenADRClient; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stdout.split())
+    assert "pyopenadr.ven.client" in loaded
+    assert sorted(set(NOT_THE_CLIENTS) & loaded) == []
 
 
 def test_importing_by_star_gives_every_public_name() -> None:
