@@ -100,6 +100,9 @@ def vtn(
         int | None, typer.Option(min=0, max=65535, help="Serve the API there instead, as plain HTTP on loopback.")
     ] = None,
     audit: Annotated[str, typer.Option(help="What is kept of messages with --api: none, headers or full.")] = "none",
+    traces: Annotated[
+        bool, typer.Option("--traces", help="Send spans of OpenTelemetry to where OTEL_EXPORTER_OTLP_ENDPOINT says.")
+    ] = False,
     log_format: Annotated[str, typer.Option(help="text, or json with ven_id and request_id in each line.")] = "text",
 ) -> None:
     """Serve OpenADR 2.0a and 2.0b VENs by HTTP pull until interrupted.
@@ -131,6 +134,7 @@ def vtn(
         signature_window=timedelta(seconds=signature_seconds),
         listener=worker[0] if worker is not None else None,
         api=_api(api, api_port, audit),
+        traces=traces,
     )
     if workers > 1 and worker is None:
         asyncio.run(_lead(database, host, port, workers))

@@ -32,6 +32,7 @@ from pyopenadr.vtn.credential import create_token
 from pyopenadr.vtn.desk import DispatchRules, EventDesk, GroupDesk
 from pyopenadr.vtn.doors.conversation import Conversation
 from pyopenadr.vtn.doors.talk import Peer
+from pyopenadr.vtn.doors.traced import traces_of
 from pyopenadr.vtn.doors.v2_http import V2Door
 from pyopenadr.vtn.draft import make_request, new_id
 from pyopenadr.vtn.enrolment import Enrolment, EnrolmentMode
@@ -109,6 +110,8 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         push: how to push to VENs that want that; None: not at all.
         listener: a socket in the place of host and port, see `pyopenadr.transport.server.bind`; workers share one.
         api: serve the REST API, for those who have a token (`create_token`); more by `ApiSettings`.
+        traces: send a span of OpenTelemetry for each message by OTLP over HTTP, to where OTEL_EXPORTER_OTLP_ENDPOINT
+            says; or to a `TracerProvider` of your own.
         handlers: single handlers by name, for example `on_update_report=function`.
 
     Raises:
@@ -167,6 +170,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         push: Push | None = DEFAULT_PUSH,
         listener: socket.socket | None = None,
         api: bool | ApiSettings = False,
+        traces: bool | object = False,
         **handlers: Callable[..., Any] | None,
     ) -> None:
         if not vtn_id:
@@ -239,6 +243,9 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         )
         self._office, beside = make_office(self, self._service, self._watch, api)
         self._door: Door = door if self._office is None else self._office.observed(door)
+        self._traces = traces_of(traces)
+        if self._traces is not None:
+            self._door = self._traces.traced(self._door)
         self.app = App(
             self._door,
             start=self.start,
@@ -339,6 +346,8 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
             await self._watch.stop()
             if self._office is not None:
                 await self._office.stop()
+            if self._traces is not None:
+                await self._traces.flush()
             await self._service.stop()
 
     async def serve(self) -> None:

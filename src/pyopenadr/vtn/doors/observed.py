@@ -6,14 +6,14 @@ import re
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pyopenadr.store.ledger import Record
 from pyopenadr.vtn.doors.talk import Peer
 from pyopenadr.vtn.doors.v2_http import IDLE_BODY, V2Door
 from pyopenadr.vtn.metric import Metrics
 
-__all__ = ["ObservedDoor", "records_of"]
+__all__ = ["Gist", "ObservedDoor", "gist_of", "records_of"]
 
 _KIND = re.compile(rb"<(?:[\w.-]+:)?(oadr(?!Payload|SignedObject)\w+)")
 _VEN = re.compile(rb"venID>\s*([^<]*?)\s*<")
@@ -65,6 +65,21 @@ class ObservedDoor:
             for record in records_of(body, reply, status, peer, came, self._now(), full=self._mode == "full"):
                 self._keep(record)
         return status, reply
+
+
+class Gist(NamedTuple):
+    """What a message is about, read from its text: its name, and what it says, None for what it does not."""
+
+    kind: str
+    ven_id: str | None
+    request_id: str | None
+    code: str | None
+
+
+def gist_of(text: bytes) -> Gist:
+    """What a message, or what should be one, is about."""
+    kind = _first(_KIND, text) or ("empty" if not text else "unknown")
+    return Gist(kind, _first(_VEN, text), _first(_REQUEST, text), _first(_CODE, text))
 
 
 def records_of(
