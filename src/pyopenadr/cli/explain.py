@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated
 
 import msgspec
 import typer
@@ -19,16 +15,12 @@ import typer
 from pyopenadr.cli.gist import gist
 from pyopenadr.cli.screen import Screen
 from pyopenadr.clock import SystemClock
-from pyopenadr.errors import ConfigError, Malformed, SchemaMismatch, SignatureInvalid
-from pyopenadr.v2.check import EXCHANGES, Direction, Element, Finding, findings, source_findings
-from pyopenadr.v2.codec import Payload, lift_root
-from pyopenadr.v2.leniency import RULES as LENIENCY
-from pyopenadr.v2.profile import PROFILES, ProfileName
+from pyopenadr.errors import ConfigError, Malformed, SignatureInvalid
+from pyopenadr.v2.check import EXCHANGES, Direction, Finding, findings
+from pyopenadr.v2.codec import Payload
+from pyopenadr.v2.document import read_document
+from pyopenadr.v2.profile import ProfileName
 from pyopenadr.v2.text import parse_date_time
-from pyopenadr.v2.xml import children_of, name_of, parse, text_of
-
-if TYPE_CHECKING:
-    from lxml.etree import _Element
 
 __all__ = ["Explanation", "Sender", "explain", "explanation_of"]
 
@@ -36,24 +28,6 @@ _MOST = 10
 _ANY_AGE = timedelta(days=36_500)
 _STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
 _SIDES = {"ven": "a VEN to its VTN", "vtn": "a VTN to a VEN"}
-
-FIXES: Mapping[str, str] = MappingProxyType(
-    {
-        "bare-root": "put it into oadr:oadrPayload and oadr:oadrSignedObject; 2.0a alone goes without",
-        "unqualified-schema-version": 'write ei:schemaVersion="2.0b"',
-        "unqualified-id": "write oadr:Id",
-        "missing-request-id": "add pyld:requestID; it may be empty",
-        "offset-time": "write the time in UTC, with Z",
-        "week-duration": "write days: P7D",
-        "fractional-duration": "write whole seconds",
-        "direct-duration": "put the text into an xcal:duration element inside",
-        "empty-element": "leave the element out",
-        "enumeration-case": "write the word exactly as the schema has it",
-        "unknown-element": "take the element out; many peers refuse the whole message because of it",
-        "signature-last": "put ds:Signature before oadr:oadrSignedObject",
-    }
-)
-"""What to do about each deviation that a leniency rule stands for."""
 
 
 class Sender(StrEnum):
@@ -86,112 +60,6 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         if self.unusable is not None:
             return 2
         return 1 if any(finding.severity == "error" for finding in self.findings) else 0
-
-
-def _elements(root: _Element) -> Iterator[Element]:
-    """Every element of the document with its path, in its order."""
-    waiting = [(root, _local(root))]
-    while waiting:
-        element, path = waiting.pop()
-        children = children_of(element)
-        yield Element(
-            path=path,
-            line=cast("int | None", element.sourceline),
-            name=name_of(str(element.tag)),
-            text="" if children else text_of(element),
-            attributes={name_of(str(name)): str(value) for name, value in element.items()},
-        )
-        twins = Counter(child.tag for child in children)
-        seen: Counter[Any] = Counter()
-        below = []
-        for child in children:
-            seen[child.tag] += 1
-            ordinal = f"[{seen[child.tag]}]" if twins[child.tag] > 1 else ""
-            below.append((child, f"{path}/{_local(child)}{ordinal}"))
-        waiting.extend(reversed(below))
-
-
-def _local(element: _Element) -> str:
-    return str(element.tag).rpartition("}")[2]
-
-
-def _line(path: str, lines: Mapping[str, int | None]) -> int | None:
-    """The line of an element, or of the nearest one around it that is there."""
-    while path and path not in lines:
-        path = path.rpartition("/")[0]
-    return lines.get(path)
-
-
-def _of_schema(error: SchemaMismatch) -> Finding:
-    return Finding(
-        rule="schema", severity="error", path=error.path or "", line=error.line, message=error.reason, fix=_fix(error)
-    )
-
-
-def _fix(error: SchemaMismatch) -> str:
-    """What to do about what the schema does not allow, as far as its error tells."""
-    found, expected = error.found or "", error.expected
-    if expected is None:
-        return "take it out"
-    if found == "nothing":
-        return f"add {expected}"
-    if error.reason.startswith(f"{found} "):  # an element where it may not stand
-        if " must stand before " in error.reason:
-            return "move it there"
-        near = _nearest(found, re.findall(r"[\w:]+", expected))
-        return f"take it out, or write {near} if that is meant" if near else "take it out"
-    words = expected.split(", ")
-    near = _nearest(found.strip("'"), words)
-    if near:
-        return f"write {near}, if that is meant"
-    return f"write one of these words: {expected}" if len(words) > 1 else f"write {expected}"
-
-
-def _nearest(found: str, words: Sequence[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(found, words, n=1, cutoff=0.7)), None)
-
-
-def _name_in(root: _Element) -> tuple[str | None, ProfileName | None]:
-    """The message type and the profile by the names of the outer elements alone, for what can't be read further."""
-    inner = root
-    while _local(inner) in ("oadrPayload", "oadrSignedObject"):
-        below = [child for child in children_of(inner) if _local(child) not in ("Signature", "ReplayProtect")]
-        if len(below) != 1:
-            return None, None
-        inner = below[0]
-    name = _local(inner)
-    if name not in EXCHANGES:
-        return None, None
-    namespace = str(inner.tag).partition("}")[0].lstrip("{")
-    return name, next((profile.name for profile in PROFILES if profile.namespace == namespace), None)
-
-
-def _read(root: _Element) -> tuple[Payload | None, list[Finding]]:
-    """The message, and what the schema does not allow in it; no message if it can't be read even leniently."""
-    try:
-        return lift_root(root), []
-    except SchemaMismatch as error:
-        first = error
-    try:
-        payload = lift_root(root, leniency=("all",))
-    except SchemaMismatch as error:
-        found = [_of_schema(first)]
-        if (error.path, error.reason) != (first.path, first.reason):
-            found.append(_of_schema(error))
-        return None, found
-    return payload, [
-        Finding(
-            rule=deviation.rule,
-            severity="error",
-            path=deviation.path,
-            line=deviation.line,
-            message=first.reason
-            if (deviation.path, deviation.line) == (first.path, first.line)
-            else f"{deviation.found}: {LENIENCY[deviation.rule]}",
-            fix=FIXES[deviation.rule],
-        )
-        for deviation in payload.deviations
-    ]
 
 
 def _signature(data: bytes, payload: Payload, certificate: bytes | None, now: datetime) -> tuple[str, list[Finding]]:
@@ -251,17 +119,14 @@ def explanation_of(
         certificate: the certificate (PEM or DER) of whoever must have signed it; None leaves signatures unverified.
     """
     try:
-        root = parse(data)
-        payload, found = _read(root)
+        document = read_document(data)
     except Malformed as error:
         return Explanation(file=file, unusable=f"{file}: {error}")
-    elements = tuple(_elements(root))
-    found += source_findings(elements)
+    payload = document.payload
     if payload is None:
-        named, profile = _name_in(root)
-        ordered = _in_order(found, elements)
+        named, profile = document.message_type, document.profile
         if named is None or profile is None:
-            return Explanation(file=file, findings=ordered)
+            return Explanation(file=file, findings=document.in_order())
         return Explanation(
             file=file,
             message_type=named,
@@ -270,12 +135,12 @@ def explanation_of(
             endpoint=_endpoint(profile, named),
             reply=EXCHANGES[named].reply,
             sentences=("The schema does not allow it as it is, so that no more can be said of its contents.",),
-            findings=ordered,
+            findings=document.in_order(),
         )
     direction: Direction | None = None
     if sender is not None:
         direction = "ven-to-vtn" if sender is Sender.VEN else "vtn-to-ven"
-    found += findings(payload, direction=direction, now=at)
+    found = findings(payload, direction=direction, now=at)
     signature, wrong = _signature(data, payload, certificate, now)
     exchange = EXCHANGES[payload.message.message_type]
     return Explanation(
@@ -287,21 +152,12 @@ def explanation_of(
         reply=exchange.reply,
         signature=signature,
         sentences=(f"{exchange.purpose[0].upper()}{exchange.purpose[1:]}.", *gist(payload.message, now)),
-        findings=_in_order([*found, *wrong], elements),
+        findings=document.in_order([*found, *wrong]),
     )
 
 
 def _endpoint(profile: ProfileName, message_type: str) -> str:
     return "/OpenADR2/Simple/" + ("EiEvent" if profile == "2.0a" else f"2.0b/{EXCHANGES[message_type].endpoint}")
-
-
-def _in_order(found: Sequence[Finding], elements: Sequence[Element]) -> tuple[Finding, ...]:
-    """The findings with their lines, from the top of the document to its end."""
-    lines = {element.path: element.line for element in elements}
-    placed = [
-        each if each.line is not None else msgspec.structs.replace(each, line=_line(each.path, lines)) for each in found
-    ]
-    return tuple(sorted(placed, key=lambda each: each.line or 0))
 
 
 def _show(screen: Screen, it: Explanation) -> None:

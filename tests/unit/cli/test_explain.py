@@ -16,8 +16,8 @@ from typer.testing import CliRunner, Result
 
 import pyopenadr
 from pyopenadr.cli import COMMANDS, app
-from pyopenadr.cli.explain import FIXES
 from pyopenadr.v2.check import RULES
+from pyopenadr.v2.document import FIXES
 from pyopenadr.v2.leniency import RULES as LENIENCY
 
 ROOT = Path(__file__).parents[3]
