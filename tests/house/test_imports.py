@@ -41,6 +41,7 @@ ROOMS = {
     "v2": Room(house="errors model", outside="msgspec"),
     "v2.codec": Room(house="errors model v2", outside="msgspec lxml"),
     "v2.xml": Room(house="errors model v2", outside="msgspec lxml"),
+    "v2.document": Room(house="errors model v2", outside="msgspec lxml"),
     "v2.signature": Room(house="errors model v2", outside="msgspec lxml cryptography"),
     # the world outside: time, peers, disks
     "clock": Room(house="errors"),
@@ -63,6 +64,8 @@ ROOMS = {
     "ven.adapter": Room(house="errors model ven.source", outside="aiohttp aiomqtt pymodbus"),
     # the client without code: ven.yaml, and what it can do and measure
     "agent": Room(house="errors clock model v2 transport ven", outside="aiohttp aiomqtt msgspec yaml"),
+    # the other side, played by hand, for checks on any VTN or VEN
+    "conformance": Room(house="errors clock model v2 transport", outside="cryptography msgspec"),
     # the roof: where concrete parts are picked
     "cli": Room(house=EVERYTHING, outside=EVERYTHING),
     "testing": Room(house=EVERYTHING, outside=EVERYTHING),

@@ -46,6 +46,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "webhook": Command("pyopenadr.cli.audit:webhook", "Who is told of what happens at a running server."),
         "token": Command("pyopenadr.cli.token:token", "Who may use a server's API."),
         "explain": Command("pyopenadr.cli.explain:explain", "Say what a message is, and what is wrong with it."),
+        "conformance": Command(
+            "pyopenadr.cli.conformance:conformance", "Check the rules of OpenADR 2.0b on any VTN or VEN, from outside."
+        ),
         "replay": Command("pyopenadr.cli.replay:replay", "Run recorded traffic against a VTN or a VEN."),
         "certs": Command("pyopenadr.cli.certs:certs", "Make certificates for tests, show fingerprints, check a chain."),
     }
