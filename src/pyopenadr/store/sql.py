@@ -440,7 +440,7 @@ class SqlStore(SqlDispatch, SqlDoor, SqlLedger, Sharing):
         return await self._write(work, *changes)
 
     async def save_readings(self, readings: Sequence[StoredReading]) -> None:
-        rows = [row.reading_to_row(stored) for stored in readings]
+        rows = [row.reading_to_values(stored) for stored in readings]
         writer = self._open_writer()
         if rows:
             await writer.run_many(save_readings, rows)

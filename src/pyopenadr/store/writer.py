@@ -20,7 +20,6 @@ from pyopenadr.errors import StoreError
 from pyopenadr.store.database import DATABASE_ERRORS, Database, is_conflict, store_error
 from pyopenadr.store.feed import Feed
 from pyopenadr.store.port import Change, Topic
-from pyopenadr.store.row import Row
 
 __all__ = ["Writer"]
 
@@ -38,8 +37,8 @@ _TRIES = 5
 class _Bulk:
     """What is done with many rows at once. Neighbours in the queue with the same `perform` run as one."""
 
-    perform: Callable[[Connection, Sequence[Row]], None]
-    rows: Sequence[Row]
+    perform: Callable[[Connection, Sequence[Any]], None]
+    rows: Sequence[Any]
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,8 @@ class Writer:
 
     async def run_many(
         self,
-        perform: Callable[[Connection, Sequence[Row]], None],
-        rows: Sequence[Row],
+        perform: Callable[[Connection, Sequence[T]], None],
+        rows: Sequence[T],
         concerns: Sequence[Change] = (),
     ) -> None:
         """Have `perform` called with these rows, and perhaps those of others; returns when that is committed."""
@@ -221,7 +220,7 @@ def _do(connection: Connection, work: Callable[[Connection], Any] | _Bulk) -> An
 def _batches(group: Sequence[_Unit]) -> Iterator[tuple[Callable[[Connection], Any] | _Bulk, int]]:
     """The works in their order, neighbouring bulks of one statement as one, each with how many units it is."""
     bulk: _Bulk | None = None
-    rows: list[Row] = []
+    rows: list[Any] = []
     count = 0
     for unit in group:
         work = unit.work
