@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import shlex
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
@@ -130,6 +131,7 @@ def vtn(
         seal=_seal(clock, cert, key, sign, signed_by),
         stimulus=_stimulus(api, token, stimulus),
         push_url=push_url,
+        certified_context=client_context(dataclasses.replace(own, profile="openadr")),
         bare_context=client_context(ClientTls(ca_file=str(ca) if ca is not None else None)),
         patience_s=patience,
     )

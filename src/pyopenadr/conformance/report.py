@@ -125,7 +125,6 @@ code, pre { font: 12px/1.45 ui-monospace, monospace; } pre { overflow-x: auto; b
 .v { display: inline-block; width: 4.5rem; font-weight: 600; } .fail { color: var(--fail); }
 .warning { color: var(--warning); } .pass { color: var(--pass); } .na { color: var(--na); }
 .rule { color: var(--na); float: right; } .reason { margin: .4rem 0 .4rem 4.8rem; }
-.only { margin: 1rem 0; } .only label { margin-right: 1rem; }
 #hide-pass:checked ~ section .row-pass, #hide-na:checked ~ section .row-na { display: none; }
 """
 

@@ -81,6 +81,17 @@ async def test_a_ven_that_does_not_come_is_not_judged() -> None:
     assert "1 checks: 0 pass, 0 fail, 0 warning, 1 n/a" in result.stdout
 
 
+async def test_a_ven_is_started_and_ended(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m pyopenadr ven laboratory {{url}} --state {tmp_path / 'ven.db'}"
+    result = await call_aside(
+        *("ven", "--listen", "127.0.0.1:0", "--exec", command, "--json", "--only", "ven-registration-first"),
+        *("--only", "ven-event-new"),
+    )
+    told = json.loads(result.stdout[result.stdout.index("{\n") :])
+    assert result.exit_code == 0, result.output
+    assert [each["verdict"] for each in told["checks"]] == ["pass", "pass"]
+
+
 STIMULUS = """
 import json, sys
 wish = json.loads(sys.stdin.readline())

@@ -16,12 +16,12 @@ from pyopenadr.conformance.ven.registry import VEN_CHECKS
 from pyopenadr.conformance.vtn.registry import VTN_CHECKS
 from pyopenadr.conformance.vtn.stage import VtnStage
 from pyopenadr.transport.server import HttpServer
-from pyopenadr.transport.tls import ClientTls, ServerTls, client_context
+from pyopenadr.transport.tls import ClientTls, ServerTls, TlsProfile, client_context
 from pyopenadr.v2.signature import SigningKey, Trust
 from pyopenadr.ven.listener import Listener
 from pyopenadr.vtn.server import OpenADRServer
 from tests.interop.certificate import Authority, Files
-from tests.unit.conformance.own import PATIENCE_S, SPEED, a_ven, check_vtn, reasons
+from tests.unit.conformance.own import PATIENCE_S, SPEED, a_ven, check_vtn, reasons, unkept
 from tests.unit.conformance.stimulus import ServerStimulus
 
 SECURITY = ["vtn-security-*", "vtn-general-poll-idle", "vtn-message-schema"]
@@ -35,13 +35,14 @@ def trust_in(files: Files) -> Trust:
     return Trust(certificates=[Path(files.cert).read_bytes()])
 
 
-async def test_a_vtn_with_tls_and_signatures(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("profile", "wrong"), [("openadr", set()), ("modern", {"vtn-security-suites"})])
+async def test_a_vtn_with_tls_and_signatures(tmp_path: Path, profile: TlsProfile, wrong: set[str]) -> None:
     authority = Authority(tmp_path)
     vtn, ven = authority.issue("vtn", "rsa"), authority.issue("ven", "p256")
     own = client_context(ClientTls(cert=ven.cert, key=ven.key, ca_file=authority.file))
     clock = SystemClock()
     settings: dict[str, Any] = {
-        "tls": ServerTls(certificates=[(vtn.cert, vtn.key)], ca_file=authority.file),
+        "tls": ServerTls(certificates=[(vtn.cert, vtn.key)], ca_file=authority.file, profile=profile),
         "enrolment": "open",
         "signature": "require",
         "signing_key": key_of(vtn),
@@ -53,10 +54,13 @@ async def test_a_vtn_with_tls_and_signatures(tmp_path: Path) -> None:
             clock=clock,
             stimulus=ServerStimulus(server),
             seal=Seal(clock, key_of(ven), trust_in(vtn)),
+            certified_context=client_context(
+                ClientTls(cert=ven.cert, key=ven.key, ca_file=authority.file, profile="openadr")
+            ),
             bare_context=client_context(ClientTls(ca_file=authority.file)),
         )
         result = await run(stage, chosen(VTN_CHECKS, SECURITY), target=server.url)
-    assert reasons(result) == []
+    assert unkept(result) == wrong, reasons(result)
     assert {o.check.id for o in result.outcomes if o.verdict == "n/a"} == set()
 
 

@@ -16,6 +16,8 @@ from pyopenadr.v2 import wire
 __all__ = ["CHECKS"]
 
 _SOON_S = 3
+_ENDS_S = 12
+"""Long enough for the event to arrive before it is over."""
 
 
 @asynccontextmanager
@@ -148,8 +150,8 @@ async def _value_far(stage: VtnStage) -> None:
 @check("vtn-event-completed", "50", level="should")
 async def _completed(stage: VtnStage) -> None:
     """An event that is over is not listed any more."""
-    event = await published(stage, after=-58, steps=((60, 1.0),))
-    await stage.clock.sleep(_SOON_S + 1)
+    event = await published(stage, after=_ENDS_S - 60, steps=((60, 1.0),))
+    await stage.clock.sleep(_ENDS_S + 1)
     if find(await stage.events(), event.event_descriptor.event_id) is not None:
         raise Broken("it is still in the answer to oadrRequestEvent")
 

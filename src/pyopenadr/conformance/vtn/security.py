@@ -34,6 +34,18 @@ async def _version(stage: VtnStage) -> None:
         raise Broken(f"it is {version} with {suite}")
 
 
+@check("vtn-security-suites", "67")
+async def _suites(stage: VtnStage) -> None:
+    """A VEN with nothing but TLS 1.2 and the suites of the standard is served."""
+    _tls(stage)
+    if stage.certified_context is None:
+        raise NotApplicable("there is no TLS context with these suites alone")
+    try:
+        await stage.line.handshake(stage.certified_context)
+    except TransportError as error:
+        raise Broken(f"the handshake fails: {error}") from error
+
+
 @check("vtn-security-time", "516")
 async def _time(stage: VtnStage) -> None:
     """The VTN's certificate has not expired."""
@@ -151,6 +163,7 @@ async def _replayed(stage: VtnStage) -> None:
 
 CHECKS = (
     _version,
+    _suites,
     _time,
     _key,
     _certificate,

@@ -54,6 +54,9 @@ class Answer(NamedTuple):
 class VtnStage:
     """The VEN, what it is registered as, and what it can do.
 
+    With TLS, `bare_context` is one without a certificate, and `certified_context` one with nothing but TLS 1.2 and
+    the two suites of rule 67.
+
     `tamper` may change a reply before it is looked at; the tests of the checks use it.
     """
 
@@ -67,6 +70,7 @@ class VtnStage:
         stimulus: Stimulus | None = None,
         push_url: str | None = None,
         bare_context: ssl.SSLContext | None = None,
+        certified_context: ssl.SSLContext | None = None,
         patience_s: float = 5.0,
         tamper: Callable[[str, HttpReply], HttpReply] = lambda request, reply: reply,
     ) -> None:
@@ -78,6 +82,7 @@ class VtnStage:
         self.ven_name = ven_name
         self.push_url = push_url
         self.bare_context = bare_context
+        self.certified_context = certified_context
         self.patience_s = patience_s
         self.ven_id = ""
         self.registration_id = ""
