@@ -17,13 +17,15 @@ from aiohttp import web
 
 from pyopenadr import ApiSettings, OpenADRServer
 from pyopenadr.cli.log import JsonLines, set_up_logging
-from pyopenadr.errors import ConfigError
+from pyopenadr.errors import ConfigError, TransportError
 from pyopenadr.store.ledger import Notice, Record
 from pyopenadr.v2 import wire
 from pyopenadr.vtn.context import WHO
 from pyopenadr.vtn.office import Office
 from pyopenadr.vtn.webhook import check_target, make_webhook, signature
 from tests.unit.vtn.sample import Ven, clock_of, data, event, eventually, metadata, running
+from tests.unit.vtn.test_push import ADDRESS, pushing
+from tests.unit.vtn.test_push import join as join_push
 
 Json = dict[str, Any]
 
@@ -80,6 +82,25 @@ async def test_as_much_of_messages_is_kept_as_was_asked_for(mode: Any) -> None:
         bodies = "".join(line.body or "" for line in found)
         assert ("<" in bodies) is (mode == "full")
         assert ven.registration_id not in bodies
+
+
+@pytest.mark.parametrize("mode", ["none", "headers", "full"])
+async def test_what_is_pushed_is_kept_with_what_is_said_to_it(mode: Any) -> None:
+    async with pushing(api=ApiSettings(audit=mode)) as (vtn, other):
+        ven = await join_push(vtn)
+        other.rules[wire.OadrDistributeEvent] = lambda _: TransportError("gone")
+        await vtn.add_event(event("e1"))
+        await clock_of(vtn).advance(1.1)
+        await office_of(vtn).records.flush()
+        found = [line for line in await lines(vtn, ven_id=ven.ven_id) if line.actor == ADDRESS]
+        if mode == "none":
+            assert found == []
+            return
+        told = [(line.direction, line.kind, line.status) for line in found]
+        assert told[:2] == [("out", "oadrRegisterReport", None), ("in", "oadrRegisteredReport", "200")]
+        assert set(told[2:]) == {("out", "oadrDistributeEvent", "no reply")}
+        assert found[2].event_ids == ("e1",)
+        assert all((line.body is not None) is (mode == "full") for line in found)
 
 
 async def test_what_is_no_message_is_kept_too() -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from pyopenadr.errors import ConfigError, OpenADRError
+from pyopenadr.model import Registration
 from pyopenadr.store.ledger import Ledger, Notice, Record
+from pyopenadr.transport.port import Reply
 from pyopenadr.transport.server import HttpServer
 from pyopenadr.vtn.batch import Batch
 from pyopenadr.vtn.beside import Beside
-from pyopenadr.vtn.doors.observed import ObservedDoor
+from pyopenadr.vtn.doors.observed import ObservedDoor, records_of_push
 from pyopenadr.vtn.doors.v2_http import V2Door
 from pyopenadr.vtn.lateness import Lateness
 from pyopenadr.vtn.metric import Metrics
@@ -127,6 +129,13 @@ class Office:
     def observed(self, door: V2Door) -> ObservedDoor:
         """The door with the metrics and the audit beside it."""
         return ObservedDoor(door, self.metrics, self.settings.audit, self.records.add, self.clock.now)
+
+    def keep_push(self, ven: Registration, body: bytes, sent_at: datetime, reply: Reply | None) -> None:
+        """Keep a message that was pushed to a VEN, and its reply, as far as the audit is to have it."""
+        if self.settings.audit != "none":
+            full = self.settings.audit == "full"
+            for record in records_of_push(ven, body, sent_at, reply, self.clock.now(), full=full):
+                self.records.add(record)
 
     def metrics_text(self) -> str:
         """The figures of this process, for Prometheus."""

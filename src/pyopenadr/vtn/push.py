@@ -87,6 +87,10 @@ class Push(msgspec.Struct, frozen=True, kw_only=True):
 DEFAULT_PUSH: Final = Push()
 
 
+Keep = Callable[[Registration, bytes, datetime, Reply | None], None]
+"""Is told of a push: to whom, what, when, and the reply; None if there was none."""
+
+
 class Presence(Protocol):
     """Who wants to know which VENs can be reached."""
 
@@ -145,6 +149,8 @@ class Pusher:
         self._draw = draw if draw is not None else random.SystemRandom()
         self._contexts = _contexts(settings.tls if settings.tls is not None else tls)
         self._rota: Rota | None = None
+        self.keep: Keep = lambda *exchange: None
+        """Called with each exchange, for the audit."""
 
     def check(self, address: str) -> str:
         """The transport address of a VEN that wants to be pushed to, in the form in which it is kept.
@@ -289,7 +295,12 @@ class Pusher:
         profile: ProfileName = "2.0a" if registration.profile == "2.0a" else "2.0b"
         sent_at = self._clock.now()
         body = self._written(parcel.message, registration, profile)
-        reply = await transport.post(service_url(registration, parcel.message), body)
+        try:
+            reply = await transport.post(service_url(registration, parcel.message), body)
+        except OpenADRError:
+            self.keep(registration, body, sent_at, None)
+            raise
+        self.keep(registration, body, sent_at, reply)
         answer = await self._read(reply, parcel, registration, profile)
         self._presence.heard(ven_id)
         if answer is not None:

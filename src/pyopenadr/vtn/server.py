@@ -243,6 +243,8 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         )
         self._office, beside = make_office(self, self._service, self._watch, api)
         self._door: Door = door if self._office is None else self._office.observed(door)
+        if pusher is not None and self._office is not None:
+            pusher.keep = self._office.keep_push
         self._traces = traces_of(traces)
         if self._traces is not None:
             self._door = self._traces.traced(self._door)

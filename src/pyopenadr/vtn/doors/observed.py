@@ -6,19 +6,22 @@ import re
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Literal, NamedTuple
 
+from pyopenadr.model import Registration
 from pyopenadr.store.ledger import Record
+from pyopenadr.transport.port import Reply
 from pyopenadr.vtn.doors.talk import Peer
 from pyopenadr.vtn.doors.v2_http import IDLE_BODY, V2Door
 from pyopenadr.vtn.metric import Metrics
 
-__all__ = ["Gist", "ObservedDoor", "gist_of", "records_of"]
+__all__ = ["Gist", "ObservedDoor", "gist_of", "records_of", "records_of_push"]
 
 _KIND = re.compile(rb"<(?:[\w.-]+:)?(oadr(?!Payload|SignedObject)\w+)")
 _VEN = re.compile(rb"venID>\s*([^<]*?)\s*<")
 _REQUEST = re.compile(rb"requestID>\s*([^<]*?)\s*<")
-_EVENT = re.compile(rb"eventID>\s*([^<]*?)\s*<")
+_EVENT = re.compile(rb"eventID>\s*([^<\s][^<]*?)\s*<")
 _CODE = re.compile(rb"responseCode>\s*(\d{3})\s*<")
 _SECRET = re.compile(rb"(registrationID>)[^<]+(<)")
 _SERVICES = {name.lower(): name for name in ("EiEvent", "EiReport", "EiOpt", "EiRegisterParty", "OadrPoll")}
@@ -86,24 +89,50 @@ def records_of(
     body: bytes, reply: bytes, status: int, peer: Peer, came: datetime, went: datetime, *, full: bool
 ) -> tuple[Record, Record]:
     """The lines of the audit for a message and its reply."""
-    ven_id = _first(_VEN, body) or _first(_VEN, reply)
-    actor = peer.fingerprint or peer.address or None
-
-    def line(direction: str, text: bytes, at: datetime, code: str | None) -> Record:
-        return Record(
-            at=at,
-            direction=direction,
-            kind=_first(_KIND, text) or ("empty" if not text else "unknown"),
-            ven_id=ven_id,
-            event_ids=tuple(dict.fromkeys(_text(found) for found in _EVENT.findall(text))),
-            request_id=_first(_REQUEST, text) or _first(_REQUEST, body),
-            actor=actor,
-            status=code,
-            body=_text(_SECRET.sub(rb"\1...\2", text[:_MOST_BODY])) if full else None,
-        )
-
+    line = partial(
+        _line,
+        ven_id=_first(_VEN, body) or _first(_VEN, reply),
+        actor=peer.fingerprint or peer.address or None,
+        asked=body,
+        full=full,
+    )
     code = _first(_CODE, reply) if status == 200 else str(status)
     return line("in", body, came, _first(_CODE, body)), line("out", reply, went, code)
+
+
+def records_of_push(
+    ven: Registration, body: bytes, sent_at: datetime, reply: Reply | None, now: datetime, *, full: bool
+) -> tuple[Record, ...]:
+    """The lines of the audit for a message that was pushed to a VEN, and what it said; it may have said nothing."""
+    line = partial(_line, ven_id=ven.ven_id, actor=ven.push_address, asked=body, full=full)
+    if reply is None:
+        return (line("out", body, sent_at, "no reply"),)
+    code = _first(_CODE, reply.body) if reply.status == 200 else str(reply.status)
+    return line("out", body, sent_at, _first(_CODE, body)), line("in", reply.body, now, code)
+
+
+def _line(
+    direction: str,
+    text: bytes,
+    at: datetime,
+    code: str | None,
+    *,
+    ven_id: str | None,
+    actor: str | None,
+    asked: bytes,
+    full: bool,
+) -> Record:
+    return Record(
+        at=at,
+        direction=direction,
+        kind=_first(_KIND, text) or ("empty" if not text else "unknown"),
+        ven_id=ven_id,
+        event_ids=tuple(dict.fromkeys(_text(found) for found in _EVENT.findall(text))),
+        request_id=_first(_REQUEST, text) or _first(_REQUEST, asked),
+        actor=actor,
+        status=code,
+        body=_text(_SECRET.sub(rb"\1...\2", text[:_MOST_BODY])) if full else None,
+    )
 
 
 def _first(pattern: re.Pattern[bytes], text: bytes) -> str | None:
