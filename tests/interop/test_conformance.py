@@ -24,7 +24,7 @@ from tests.interop.peer import Peer
 pytestmark = pytest.mark.interop
 
 SLOW = ("vtn-event-begins*", "vtn-event-completed", "vtn-event-window", "vtn-transport-declared-entity")
-"""Checks that wait for seconds, and one that ends the peer's process."""
+"""Checks that wait for seconds, and one that is made last, on a peer that nobody needs any more."""
 
 FAILED_VTN = {
     "vtn-transport-dots",
