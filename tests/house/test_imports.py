@@ -66,6 +66,12 @@ ROOMS = {
     "agent": Room(house="errors clock model v2 transport ven", outside="aiohttp aiomqtt msgspec yaml"),
     # the other side, played by hand, for checks on any VTN or VEN
     "conformance": Room(house="errors clock model v2 transport", outside="cryptography msgspec"),
+    # fleets that do not exist: pure models of devices, and what runs and judges them
+    "simulation": Room(
+        house="errors clock model v2 transport ven vtn.server simulation", outside="cryptography msgspec"
+    ),
+    "simulation.ask": Room(house="model simulation.ask", outside="msgspec"),
+    "simulation.device": Room(house="errors simulation.ask"),
     # the roof: where concrete parts are picked
     "cli": Room(house=EVERYTHING, outside=EVERYTHING),
     "testing": Room(house=EVERYTHING, outside=EVERYTHING),
@@ -157,6 +163,8 @@ def test_every_import_goes_through_a_door() -> None:
         ("ven.session", "from pyopenadr.vtn.app import App", "vtn"),
         ("ven.session", "from pyopenadr.store import memory", "store"),
         ("ven.session", "import aiohttp", "aiohttp"),
+        ("simulation.device", "from pyopenadr.ven.client import OpenADRClient", "ven"),
+        ("simulation.fleet", "from pyopenadr.vtn.service import Service", "vtn.service"),
         ("", "import aiohttp", "aiohttp"),
         ("surprise", "", "in no room"),
     ],
@@ -187,6 +195,8 @@ def test_a_closed_door_is_noticed(module: str, line: str, found: str) -> None:
         ("vtn.doors.v2_http", "from pyopenadr.v2 import bridge\nfrom ..service import Service"),
         ("vtn.server", "import uvicorn\nfrom pyopenadr.store.sql import SqlStore"),
         ("ven.session", "from pyopenadr.v2 import ven\nfrom pyopenadr.transport.http import Http"),
+        ("simulation.device", "import random\nfrom pyopenadr.simulation.ask import Ask"),
+        ("simulation.counterpart", "from pyopenadr.vtn.server import OpenADRServer"),
         ("cli", "import typer\nfrom pyopenadr import OpenADRServer"),
     ],
 )

@@ -50,6 +50,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "pyopenadr.cli.conformance:conformance", "Check the rules of OpenADR 2.0b on any VTN or VEN, from outside."
         ),
         "replay": Command("pyopenadr.cli.replay:replay", "Run recorded traffic against a VTN or a VEN."),
+        "simulate": Command("pyopenadr.cli.simulate:simulate", "Simulate a fleet of VENs with devices, and report."),
         "certs": Command("pyopenadr.cli.certs:certs", "Make certificates for tests, show fingerprints, check a chain."),
     }
 )

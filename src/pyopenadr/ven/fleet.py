@@ -94,16 +94,14 @@ class VenFleet:
         key = (ven_name, base_of(vtn_url))
         if key in self._clients:
             raise ConfigError(f"the fleet has a VEN {ven_name!r} at {key[1]} already")
-        values = self._settings | settings
+        values = {"clock": self._clock} | self._settings | settings
         transport: Transport | None = values.pop("transport", None)
         own = {name: values.pop(name) for name in _OF_TRANSPORT if name in values}
         if transport is None:
             transport = self._shared(own)
         if self._file is not None:
             values.setdefault("state", _Drawer(self._file, "\n".join(key)))
-        client = OpenADRClient(
-            ven_name, vtn_url, transport=_Share(transport), clock=self._clock, random=self._draw, **values
-        )
+        client = OpenADRClient(ven_name, vtn_url, transport=_Share(transport), random=self._draw, **values)
         self._clients[key] = client
         if self._stop is not None:
             self._begin(client, 0.0)
