@@ -86,7 +86,8 @@ def _times(length_s: float, columns: int) -> str:
 def svg_chart(outcome: Outcome) -> str:
     """The chart as an SVG document that needs nothing from anywhere."""
     curve = outcome.curve
-    values = [*curve.load_kw, *curve.baseline_kw, *_seen(outcome)] or [0.0]
+    seen = _seen(outcome)
+    values = [*curve.load_kw, *curve.baseline_kw, *(value for _, value in seen)] or [0.0]
     low, top, unit, scale = _axis(values)
     inner_w, inner_h = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
     length_s = max(curve.step_s, curve.step_s * len(curve.load_kw))
@@ -121,9 +122,9 @@ def svg_chart(outcome: Outcome) -> str:
         seconds = length_s * number / 6
         label = str(timedelta(seconds=round(seconds)))[:-3]
         parts.append(f'<text x="{x_of(seconds)}" y="{_HEIGHT - 22}" text-anchor="middle">{label}</text>')
-    series = {"baseline": curve.baseline_kw, "load": curve.load_kw, "seen": tuple(_seen(outcome))}
+    series = {"baseline": list(enumerate(curve.baseline_kw)), "load": list(enumerate(curve.load_kw)), "seen": seen}
     for name, line in series.items():
-        points = " ".join(f"{x_of((n + 0.5) * curve.step_s)},{y_of(value)}" for n, value in enumerate(line))
+        points = " ".join(f"{x_of((n + 0.5) * curve.step_s)},{y_of(value)}" for n, value in line)
         dashes = ' stroke-dasharray="5 4"' if name != "load" else ""
         parts.append(f'<polyline points="{points}" fill="none" stroke="{_COLOURS[name]}" stroke-width="2"{dashes}/>')
     legend = {"baseline": "baseline, without any event", "load": "load", "seen": "as the VTN sees it"}
@@ -136,5 +137,8 @@ def svg_chart(outcome: Outcome) -> str:
     return "\n".join([*parts, "</svg>"])
 
 
-def _seen(outcome: Outcome) -> Sequence[float]:
-    return outcome.curve.seen_kw if outcome.telemetry.readings else ()
+def _seen(outcome: Outcome) -> list[tuple[int, float]]:
+    """The VTN's view, in the steps of which it has heard from nearly all."""
+    curve = outcome.curve
+    enough = 0.95 * max(curve.heard, default=0)
+    return [(n, value) for n, value in enumerate(curve.seen_kw) if curve.heard[n] and curve.heard[n] >= enough]

@@ -7,6 +7,7 @@ end too late: what happens is the same at every speed, only when it is seen diff
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import time
 from collections.abc import Coroutine
@@ -35,6 +36,8 @@ class _Pace(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> Any:
         if timeout is None:
             return super().select(None)  # nothing will ever be due: only the outside can go on
+        # Never the same instant twice: far from zero, what is due at it would not be seen as past.
+        self.now = math.nextafter(self.now, INSTANTLY)
         if timeout <= 0.0:
             return super().select(0)
         wait = 0.0
@@ -57,10 +60,11 @@ class SimulationLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self, speed: float = INSTANTLY) -> None:
-        if not speed > 0.0:
-            raise ValueError(f"speed must be positive, not {speed}")
         self._pace = _Pace(speed)
         super().__init__(self._pace)
+        if not speed > 0.0:
+            self.close()
+            raise ValueError(f"speed must be positive, not {speed}")
 
     def time(self) -> float:
         """Seconds of simulated time since the loop was made."""

@@ -93,7 +93,7 @@ class Site:
             unit="kW",
             r_id=R_ID,
             report_specifier_id=SPECIFIER,
-            sampling=(timedelta(seconds=self._step_s), timedelta(hours=1)),
+            sampling=(timedelta(seconds=1), timedelta(hours=1)),
             source=self._measure,
         )
 
