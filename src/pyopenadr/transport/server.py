@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -60,7 +60,8 @@ class HttpServer:
 
     `listener` is a socket from `bind` in the place of host and port; several processes may serve on the same one.
 
-    More than `most_connections` at a time are answered by 503 and closed.
+    More than `most_connections` at a time are answered by 503 and closed. `now` is what the Date of each reply shows;
+    None: the machine's time.
 
     Whatever a proxy writes into headers is left to the application: the scope's client is who really connected.
     """
@@ -74,8 +75,10 @@ class HttpServer:
         tls: ServerTls | None = None,
         listener: socket.socket | None = None,
         most_connections: int = 50_000,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self.app = app
+        self._now = now
         self._host = host
         self._port = port
         self._tls = tls
@@ -112,12 +115,13 @@ class HttpServer:
             raise ConfigError("a server needs uvicorn: pip install 'pyopenadr[vtn]'") from error
         context = server_context(self._tls) if self._tls is not None else None
         config = uvicorn.Config(
-            self.app,
+            self.app if self._now is None else _dated(self.app, self._now),
             http=_protocol(with_certificates=context is not None, most_connections=self._most_connections),
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=self._now is None,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,
             backlog=_BACKLOG,
@@ -185,6 +189,22 @@ def bind(host: str, port: int) -> socket.socket:
         ) from error
     listener.setblocking(False)
     return listener
+
+
+def _dated(app: Any, now: Callable[[], datetime]) -> Any:
+    """The application, with the Date of another clock than the machine's in its replies."""
+    from email.utils import format_datetime  # not at the top: a client comes by here, and does without
+
+    async def call(scope: Any, receive: Any, send: Any) -> None:
+        async def told(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                date = format_datetime(now(), usegmt=True).encode()
+                message = {**message, "headers": [(b"date", date), *message.get("headers", ())]}
+            await send(message)
+
+        await app(scope, receive, told)
+
+    return call
 
 
 def _protocol(*, with_certificates: bool, most_connections: int) -> Any:

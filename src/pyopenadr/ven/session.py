@@ -196,6 +196,7 @@ class Session:
         self._keep_quiet(message)
         document = self._written(message)
         self._under_way += 1
+        sent = self._clock.now()
         try:
             reply = await self.transport.post(url, document)
         finally:
@@ -203,7 +204,7 @@ class Session:
             if self._under_way == 0 and self._settled is not None and not self._settled.done():
                 self._settled.set_result(None)
         if reply.date is not None:
-            self.skew.seen(reply.date)
+            self.skew.seen(reply.date, since=sent)
         if reply.status != 200:
             if reply.retry_after_s:
                 wait = min(reply.retry_after_s, MOST_RETRY_AFTER_S)

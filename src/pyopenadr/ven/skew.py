@@ -22,9 +22,11 @@ class Skew:
         self._journal = journal
         self._is_told = False
 
-    def seen(self, date: datetime) -> None:
-        """The VTN's clock shows `date` now."""
-        self.value = date - self._clock.now()
+    def seen(self, date: datetime, since: datetime | None = None) -> None:
+        """The VTN's clock has shown `date`, at some moment since then by ours (None: now)."""
+        now = self._clock.now()
+        # What lies within that time is no difference, however long the message took.
+        self.value = date - min(max(date, now if since is None else since), now)
         if abs(self.value) <= TOLERANCE:
             self._is_told = False
         elif not self._is_told:

@@ -260,7 +260,15 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
             beside=beside,
             max_body=limits.max_bytes,
         )
-        self._http = HttpServer(self.app, host, port, tls=tls, listener=listener, most_connections=rates.connections)
+        self._http = HttpServer(
+            self.app,
+            host,
+            port,
+            tls=tls,
+            listener=listener,
+            most_connections=rates.connections,
+            now=None if isinstance(self.clock, SystemClock) else self.clock.now,
+        )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._starting = asyncio.Lock()
         self._started = False

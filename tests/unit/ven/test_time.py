@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from pyopenadr.clock import FakeClock
+from pyopenadr.clock import AcceleratedClock, FakeClock
 from pyopenadr.errors import ConfigError
 from pyopenadr.model import Event, Interval, Signal
 from pyopenadr.transport.port import Reply
 from pyopenadr.v2 import wire
 from pyopenadr.v2.codec import encode
+from pyopenadr.ven import OpenADRClient
+from pyopenadr.vtn.server import OpenADRServer
 from tests.unit.ven.scripted import NOW, ScriptedVtn, client_of, event, problems, running
 
 MINUTE = timedelta(minutes=1)
@@ -68,6 +70,36 @@ async def test_an_event_that_was_written_ahead_of_our_time(clock: FakeClock, cap
         assert set(client.events) == {"e1"}
         assert client.clock_skew == 5 * MINUTE
     assert any("300 s ahead of ours" in line for line in problems(caplog.records))
+
+
+class SlowVtn(WatchedVtn):
+    """A VTN whose messages take their time on the way."""
+
+    async def post(self, url: str, body: bytes) -> Reply:
+        assert self.clock is not None
+        await self.clock.sleep(15)
+        reply = await super().post(url, body)
+        await self.clock.sleep(15)
+        return reply
+
+
+@pytest.mark.parametrize(("ahead", "found"), [(0, 0), (-10, 0), (10, 0), (60, 45), (-60, -45)])
+async def test_the_time_that_a_message_takes_is_no_difference(clock: FakeClock, ahead: int, found: int) -> None:
+    async with running(client_of(SlowVtn(timedelta(seconds=ahead)), clock), clock) as client:
+        await clock.advance(200)
+        assert client.clock_skew == timedelta(seconds=found)
+
+
+async def test_a_vtn_on_a_fast_clock_says_its_own_time(caplog: pytest.LogCaptureFixture) -> None:
+    clock = AcceleratedClock(600.0, NOW)
+    async with OpenADRServer("vtn", port=0, clock=clock) as server:
+        client = OpenADRClient("ven", server.url, clock=clock)
+        await clock.sleep(60)
+        await client.create_party_registration()
+        assert client.clock_skew is not None
+        assert abs(client.clock_skew) < timedelta(seconds=2)
+        await client.close()
+    assert problems(caplog.records) == []
 
 
 # --- the zone of the machine, and a machine that sleeps --------------------------------------------------------------
