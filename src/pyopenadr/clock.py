@@ -81,10 +81,12 @@ class FakeClock:
         target = self._now + (step if isinstance(step, timedelta) else timedelta(seconds=step))
         await self.settle()
         while self._sleepers and self._sleepers[0][0] <= target:
-            due, _, woken = heapq.heappop(self._sleepers)
-            self._now = max(self._now, due)
-            if not woken.done():
-                woken.set_result(None)
+            self._now = max(self._now, self._sleepers[0][0])
+            # All of one instant together: settling is what takes time.
+            while self._sleepers and self._sleepers[0][0] <= self._now:
+                _, _, woken = heapq.heappop(self._sleepers)
+                if not woken.done():
+                    woken.set_result(None)
             await self.settle()
         self._now = target
         await self.settle()

@@ -161,7 +161,7 @@ async def everything(store: Store) -> list[Any]:
     return found
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps(), min_size=1, max_size=25))
 def test_memory_and_database_agree(sequence: list[tuple[str, Step]]) -> None:
     async def compare() -> None:
