@@ -130,3 +130,11 @@ def test_a_damaged_certificate_is_refused_or_does_no_harm(seed: int) -> None:
     except SignatureInvalid:
         return
     assert verified.certificate == ISSUED.der
+
+
+def test_a_certificate_whose_name_is_a_string_of_bits_is_refused() -> None:
+    name = b"\x0c\x03ven"
+    assert name in ISSUED.der
+    document = Draft(signer=ISSUED, key_info=key_info(ISSUED.der.replace(name, b"\x03\x03ven"))).sign()
+    with pytest.raises(SignatureInvalid, match="can't be read"):
+        verify(document, trusted=Trust(authorities=[AUTHORITY.der], names=["ven.example"]), now=NOW)

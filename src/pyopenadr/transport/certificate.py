@@ -74,7 +74,7 @@ def described(der: bytes) -> Described:
     try:
         certificate = x509.load_der_x509_certificate(der)
         return Described(fingerprint(der), common_name(certificate.subject), certificate.not_valid_after_utc)
-    except (ValueError, x509.InvalidVersion) as error:
+    except (ValueError, TypeError, x509.InvalidVersion) as error:  # TypeError: a name that is a string of bits
         raise ConfigError(f"no X.509 certificate in DER form: {error}") from error
 
 

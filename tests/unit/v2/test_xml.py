@@ -169,10 +169,10 @@ BIG = 300_000
 @pytest.mark.parametrize("leniency", [(), ("all",)], ids=["strict", "lenient"])
 def test_large_input_takes_bounded_time(make: Callable[[], str], leniency: tuple[str, ...]) -> None:
     data = make().encode()
-    started = time.perf_counter()
+    started = time.process_time()
     with contextlib.suppress(WireError):
         decode(data, leniency=leniency)
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_paths() -> None:

@@ -34,6 +34,7 @@ _LONGEST_CERTIFICATE = 16_384
 _P256 = "urn:oid:1.2.840.10045.3.1.7"
 _UNREADABLE = (
     ValueError,
+    TypeError,  # a name whose value is a string of bits
     UnsupportedAlgorithm,
     x509.InvalidVersion,
     x509.DuplicateExtension,
