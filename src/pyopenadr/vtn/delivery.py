@@ -248,6 +248,10 @@ class Mailbox:
         found = {item_id: unpack(item) for item_id, item in self.items.items() if item.kind == kind.__name__}
         return {item_id: item for item_id, item in found.items() if isinstance(item, kind)}
 
+    def is_without(self, kind: type[Item]) -> bool:
+        """Whether it is known that no message of that kind waits."""
+        return not self.stale and all(item.kind != kind.__name__ for item in self.items.values())
+
     # --- events ---------------------------------------------------------------------------------------------------
 
     def acknowledged(self, event: Event) -> bool:

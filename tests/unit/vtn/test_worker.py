@@ -136,6 +136,25 @@ async def test_reports_asked_for_at_one_come_in_at_the_other(postgres_url: str) 
         assert await both.other.report_requests(ven.ven_id) == []
 
 
+async def test_what_a_ven_can_report_from_now_on_is_known_to_all_workers(postgres_url: str) -> None:
+    async with workers(postgres_url) as (both, _):
+        ven = await both.ven().join()
+        for r_id, other in (("power", "energy"), ("energy", "power"), ("power", "energy")):
+            await ven.register_reports(metadata("telemetry", r_id))
+            asked = await both.one.request_report(
+                ven.ven_id,
+                report_specifier_id="telemetry",
+                r_ids=(r_id,),
+                report_back_duration=HOUR,
+                granularity=MINUTE,
+            )
+            codes = []
+            for name in (r_id, r_id, other, other):  # each at both workers
+                reply = await ven.update_report(data(asked.report_request_id, 1.0, r_id=name))
+                codes.append(reply.response.response_code)
+            assert codes == ["200", "200", "452", "452"]
+
+
 async def test_a_registration_that_ends_at_one_has_ended_at_the_other(postgres_url: str) -> None:
     async with workers(postgres_url) as (both, _):
         ven = await both.ven().join()

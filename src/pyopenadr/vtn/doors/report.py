@@ -113,12 +113,13 @@ class ReportTalk(Talk):
                 raise RemoteProtocolError(
                     f"{what} answers request {report.report_request_id!r}, which was not made", code="452", rule="304"
                 )
-            strange = {
+            named = {
                 payload.r_id
                 for interval in report.intervals
                 for payload in interval.payloads
-                if isinstance(payload, wire.ReportPayload) and capability.point(payload.r_id) is None
+                if isinstance(payload, wire.ReportPayload)
             }
+            strange = named - {point.r_id for point in capability.points}
             if strange:
                 raise RemoteProtocolError(f"{what} has no rID {', '.join(sorted(strange))}", code="452", rule="304")
 

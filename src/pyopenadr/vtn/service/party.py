@@ -19,6 +19,7 @@ from pyopenadr.vtn.delivery import KINDS, CancelRegistration, Item, Mailbox, Reg
 from pyopenadr.vtn.notice import Notices
 from pyopenadr.vtn.service.directory import Directory
 from pyopenadr.vtn.service.replica import Replica
+from pyopenadr.vtn.service.reporting import Reportings
 
 __all__ = ["Application", "PartyService"]
 
@@ -71,11 +72,20 @@ class PartyService(Replica):
         self.on_heard: Callable[[str], None] = _ignore
         """Called with the ven_id when another worker has heard a VEN that is pushed to."""
         self.notices = Notices(clock)
+        self._reportings = Reportings(store)
+        self._unsubscribe: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         self._vens = {}
         self._directory = Directory()
+        self._reportings.forget(None)
+        self._unsubscribe()
+        self._unsubscribe = self.store.subscribe(self._reportings.forget)
         await super().start()
+
+    async def stop(self) -> None:
+        self._unsubscribe()
+        await super().stop()
 
     # --- what other workers do --------------------------------------------------------------------------------------
 
@@ -104,12 +114,15 @@ class PartyService(Replica):
                 self.on_due((ven_id,))
 
     def _doubt_all(self) -> None:
+        self._reportings.forget(None)
         for ven in self._vens.values():
             ven.mailbox.doubt()
         self.on_due(None)
 
     def _heed(self, change: Change) -> None:
         ven = self._vens.get(change.key)
+        if change.topic in (Topic.VEN, Topic.REQUEST):
+            self._reportings.forget(change.key)
         if change.topic is Topic.REQUEST and change.detail == (Source.VTN.value,):
             self.on_requests(change.key)
         if ven is None or change.topic is Topic.EVENT:

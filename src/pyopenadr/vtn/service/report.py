@@ -79,11 +79,11 @@ class ReportService(PartyService):
 
     async def capabilities_of(self, ven_id: str) -> list[Capability]:
         """What a VEN can report."""
-        return await self.store.list_capabilities(ven_id, Source.VEN)
+        return list((await self._reportings.of(ven_id)).capabilities)
 
     async def requests_to(self, ven_id: str) -> list[StoredRequest]:
         """The reports that a VEN has been asked for."""
-        return await self.store.list_requests(ven_id, Source.VEN)
+        return list((await self._reportings.of(ven_id)).requests)
 
     async def confirm_requests(self, ven_id: str, request_id: str, pending: Sequence[str]) -> None:
         """A VEN has accepted requests; `pending` are the report requests that it has on its list.
@@ -151,7 +151,8 @@ class ReportService(PartyService):
         """Whether the VEN has been asked for such a report, now or lately."""
         if report_request_id in self._vens[ven_id].ended_requests:
             return True
-        return any(s.request.report_request_id == report_request_id for s in await self.requests_to(ven_id))
+        requests = (await self._reportings.of(ven_id)).requests
+        return any(stored.request.report_request_id == report_request_id for stored in requests)
 
     async def _ask_no_more(self, ven_id: str, mailbox: Mailbox, report_request_ids: Iterable[str]) -> None:
         """Take requests out of the questions that wait for the VEN."""
@@ -192,6 +193,11 @@ class ReportService(PartyService):
     async def note_delivered(self, ven_id: str, report_request_ids: Iterable[str]) -> None:
         """Reports have come: whoever delivers has the request, and one for a single report is fulfilled."""
         delivered = set(report_request_ids)
+        if self._vens[ven_id].mailbox.is_without(CreateReports):
+            requests = (await self._reportings.of(ven_id)).requests
+            concerned = [stored for stored in requests if stored.request.report_request_id in delivered]
+            if all(stored.confirmed and not stored.request.is_one_shot for stored in concerned):
+                return
         async with self.changing(ven_id) as mailbox:
             stored = [s for s in await self.requests_to(ven_id) if s.request.report_request_id in delivered]
             over = [s.request.report_request_id for s in stored if s.request.is_one_shot]
