@@ -28,8 +28,9 @@ LAZY = (
 # What `from pyopenadr import OpenADRClient` must not load besides: a VEN has to start fast and stay small.
 NOT_THE_CLIENTS = (
     *("pyopenadr.agent", "pyopenadr.cli", "pyopenadr.store", "pyopenadr.v2.signature", "pyopenadr.vtn"),
+    *("pyopenadr.transport.server", "pyopenadr.ven.fleet", "pyopenadr.ven.listener", "pyopenadr.ven.statefile"),
     *("aiohttp", "alembic", "cryptography", "email.utils", "httptools", "litestar", "pandas", "rich", "sqlalchemy"),
-    *("typer", "uvicorn", "uvloop", "yaml"),
+    *("sqlite3", "typer", "uvicorn", "uvloop", "yaml"),
 )
 
 

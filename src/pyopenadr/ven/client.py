@@ -24,19 +24,18 @@ from pyopenadr.ven.failsafe import FailSafe
 from pyopenadr.ven.frame import frame_of
 from pyopenadr.ven.handler import Handler, HandlerSlot, handler_of
 from pyopenadr.ven.journal import Journal
-from pyopenadr.ven.listener import Listener, PushApp, Reception
 from pyopenadr.ven.manual import ManualMode
 from pyopenadr.ven.part import Settings, assemble, interval
 from pyopenadr.ven.registration import Identity, Registrar
 from pyopenadr.ven.seal import Seal
 from pyopenadr.ven.session import DEFAULT_LENIENCY, Session, base_of
-from pyopenadr.ven.state import Ledger
-from pyopenadr.ven.statefile import open_ledger
+from pyopenadr.ven.state import Ledger, MemoryLedger
 
 if TYPE_CHECKING:
     import pandas
 
     from pyopenadr.v2.signature import SigningKey, Trust
+    from pyopenadr.ven.listener import Listener, PushApp, Reception
 
 __all__ = ["OpenADRClient"]
 
@@ -239,7 +238,11 @@ class OpenADRClient(ManualMode):
             transport = HttpTransport(timeout_s=timeout_s, cert=cert, key=key, ca_file=ca_file, proxy=proxy)
         identity = Identity(ven_name=ven_name, ven_id=ven_id, registration_id=registration_id, vtn_id=vtn_id)
         journal = Journal(lambda: identity.ven_id or ven_name)
-        ledger = open_ledger(state, ven_name=ven_name, vtn=base_of(vtn_url), complain=journal.error)
+        ledger: Ledger = MemoryLedger()
+        if state is not None:
+            from pyopenadr.ven.statefile import open_ledger
+
+            ledger = open_ledger(state, ven_name=ven_name, vtn=base_of(vtn_url), complain=journal.error)
         seal = Seal(
             clock=clock,
             draw=draw,
@@ -271,9 +274,11 @@ class OpenADRClient(ManualMode):
                 handler=lambda name: handler_of(self, name),
             )
         )
-        self._reception = Reception(self._parts, push) if push is not None else None
-        if self._reception is not None:
-            reception = self._reception
+        self._reception: Reception | None = None
+        if push is not None:
+            from pyopenadr.ven.listener import Reception
+
+            self._reception = reception = Reception(self._parts, push)
             registrar.push_address = lambda: reception.address
         self.ven_name = ven_name
         self.auto_polling = auto_polling

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from pyopenadr.errors import RemoteProtocolError
 from pyopenadr.v2 import wire
@@ -22,8 +23,7 @@ __all__ = ["Dispatcher"]
 Deliver = Callable[[Letter], Awaitable[None]]
 
 
-@dataclass(kw_only=True)
-class Dispatcher:
+class Dispatcher(msgspec.Struct, kw_only=True):
     """Gives each message to the part that it is for, and the VTN the answer that is due.
 
     `scope` says which events are for this VEN. `cancelled` is set when the VTN has ended the registration.

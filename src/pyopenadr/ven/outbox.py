@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from pyopenadr.clock import Clock
 from pyopenadr.errors import OpenADRError, PeerRefused, RemoteProtocolError, TransportError, WireError
@@ -29,8 +30,7 @@ MOST_LEFT_BEHIND = 20
 Message = wire.Message
 
 
-@dataclass(frozen=True, kw_only=True)
-class Letter:
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """One message on its way.
 
     `build` gives it, or None if there is nothing left to say; it is asked again for each try. `delivered` gets the
@@ -43,8 +43,8 @@ class Letter:
     subject: str
     build: Callable[[], Message | None]
     expected: tuple[type[Message], ...] = ()
-    delivered: Callable[[Message | None], None] = field(default=lambda reply: None)
-    refused: Callable[[OpenADRError], None] = field(default=lambda error: None)
+    delivered: Callable[[Message | None], None] = lambda reply: None
+    refused: Callable[[OpenADRError], None] = lambda error: None
     outlives_registration: bool = False
     tries: int = MOST_ANSWERED_TRIES
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
@@ -39,8 +38,7 @@ from pyopenadr.ven.task import Crew
 __all__ = ["Parts", "Settings", "assemble"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What can be set about a client's behaviour; `OpenADRClient` explains it.
 
     Raises:
@@ -85,8 +83,7 @@ class Settings:
             raise ConfigError(f"most_history must be at least {LEAST} (2.0b rule 510), not {self.most_history}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of one client."""
 
     clock: Clock

@@ -10,7 +10,6 @@ import re
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +18,7 @@ import msgspec
 
 from pyopenadr.errors import ConfigError, StoreError
 from pyopenadr.ven.session import base_of
-from pyopenadr.ven.state import Ledger, MemoryLedger, row_of, stamp_of
+from pyopenadr.ven.state import Ledger, row_of, stamp_of
 
 __all__ = ["FileLedger", "default_state", "open_ledger"]
 
@@ -73,13 +72,12 @@ _TRIM = f"""
 """
 
 
-@dataclass
-class _Batch:
+class _Batch(msgspec.Struct):
     """What is to be written, in one transaction: rows (None: dropped), records, and what to trim."""
 
-    entries: dict[tuple[str, str], bytes | None] = field(default_factory=dict)
-    records: dict[tuple[str, int], bytes] = field(default_factory=dict)
-    trims: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    entries: dict[tuple[str, str], bytes | None] = {}
+    records: dict[tuple[str, int], bytes] = {}
+    trims: dict[str, tuple[int, int, int]] = {}
 
     def __bool__(self) -> bool:
         return bool(self.entries or self.records or self.trims)
@@ -320,9 +318,9 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 def open_ledger(
-    state: str | os.PathLike[str] | Ledger | None, *, ven_name: str, vtn: str, complain: Callable[[str], None]
+    state: str | os.PathLike[str] | Ledger, *, ven_name: str, vtn: str, complain: Callable[[str], None]
 ) -> Ledger:
-    """The ledger of that VEN at that VTN: in memory (None), in the file at that path, or in the user's folder ("auto").
+    """The ledger of that VEN at that VTN: in the file at that path, or in the user's folder ("auto").
 
     A ledger is taken as it is.
 
@@ -331,8 +329,6 @@ def open_ledger(
     Raises:
         ConfigError: the file is no state file, another process or client has it, or it is another VEN's.
     """
-    if state is None:
-        return MemoryLedger()
     if not isinstance(state, str | os.PathLike):
         _own(state, Owner(ven_name, vtn), "it")
         return state

@@ -15,6 +15,7 @@ from pyopenadr.transport.port import Reply
 from pyopenadr.v2 import wire
 from pyopenadr.v2.faults import response
 from pyopenadr.ven import OpenADRClient
+from pyopenadr.ven.dispatch import Dispatcher
 from tests.unit.ven.scripted import NOW, ScriptedVtn, client_of, event, ok, problems, refusal, running
 
 BOOTSTRAP = ["oadrCreatePartyRegistration", "oadrRegisterReport", "oadrRequestEvent"]
@@ -440,7 +441,7 @@ async def test_a_bug_does_not_end_polling(
     async def broken(*_: object, **__: object) -> bool:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(client._parts.dispatcher, "handle", broken)
+    monkeypatch.setattr(Dispatcher, "handle", broken)
     async with running(client, clock):
         vtn.queue.append(wire.OadrRegisterReport(request_id="q"))
         await clock.advance(30)
