@@ -1,12 +1,14 @@
-"""Idle VENs in one process over kept connections: our client and openleadr's, CPU for a poll and memory for a VEN.
+"""VENs in one process over kept connections: CPU for a poll and memory for an idle VEN, ours and openleadr's.
 
 The VTN is a process of its own that answers every message with a constant, so that only the client is measured. Memory
 is the growth of the process from FEW to MANY VENs, so that what is loaded once does not count.
+Then a fleet polls as fast as one core can; the VTN has another.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import resource
@@ -14,17 +16,19 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bench.measure import Row
+from bench.measure import Figure, Row, pin
 from pyopenadr.v2 import encode, faults, wire
 
 PACKAGES = ("pyopenadr", "openleadr", "aiohttp", "lxml")
 FEW, MANY, SECONDS, EVERY_S = 100, 500, 20.0, 5.0
+FLEET, FLEET_EVERY_S, FLEET_START_S = 10_000, 2.0, 15.0
 
-__all__ = ["PACKAGES", "run"]
+__all__ = ["PACKAGES", "constant_vtn", "run"]
 
 
 class Constant(asyncio.Protocol):
@@ -70,7 +74,9 @@ class Constant(asyncio.Protocol):
 
 
 async def serve(port: int) -> None:
-    """The VTN of the measurement."""
+    """The VTN of the measurement, on a core of its own if there are two."""
+    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(0, set(range(os.cpu_count() or 1)) - {max(os.sched_getaffinity(0))})
     server = await asyncio.get_running_loop().create_server(Constant, "127.0.0.1", port)
     await server.serve_forever()
 
@@ -129,10 +135,34 @@ async def theirs(port: int, number: int) -> tuple[float, float]:
     return (time.process_time() - begun) / (polls - before) * 1e6, memory_kb()
 
 
-CLIENTS = {"ours": ours, "theirs": theirs}
+async def driven(port: int, number: int) -> tuple[float, float]:
+    """Polls in a second, by CPU and by the clock, of a fleet that wants to poll more often than one core can."""
+    from pyopenadr import VenFleet
+
+    fleet = VenFleet(start_over_s=FLEET_START_S, poll_interval=FLEET_EVERY_S)
+    clients = [fleet.add(f"v{count}", f"http://127.0.0.1:{port}") for count in range(number)]
+    task = asyncio.create_task(fleet.run())
+    for _ in range(80):
+        await asyncio.sleep(1.0)
+        if all(client.registered for client in clients):
+            break
+    assert all(client.registered for client in clients)
+    await asyncio.sleep(FLEET_EVERY_S)
+    before = sum(client._parts.session.successes for client in clients)
+    begun, started = time.process_time(), time.perf_counter()
+    await asyncio.sleep(SECONDS / 2)
+    spent, lasted = time.process_time() - begun, time.perf_counter() - started
+    polls = sum(client._parts.session.successes for client in clients) - before
+    task.cancel()
+    return polls / spent, polls / lasted
 
 
-def _measured(name: str, number: int) -> tuple[float, float]:
+CLIENTS = {"ours": ours, "theirs": theirs, "driven": driven}
+
+
+@contextlib.contextmanager
+def constant_vtn() -> Iterator[int]:
+    """The VTN of the measurement in a process of its own; its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -143,30 +173,39 @@ def _measured(name: str, number: int) -> tuple[float, float]:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.05)
-        command = [sys.executable, "-m", "bench.ven", name, str(port), str(number)]
-        out = subprocess.run(command, capture_output=True, text=True, check=True, timeout=900).stdout
+        yield port
     finally:
         server.kill()
         server.wait()
-    cpu, memory = out.split()
-    return float(cpu), float(memory)
 
 
-def run() -> list[Row]:
+def _measured(name: str, number: int) -> tuple[float, float]:
+    with constant_vtn() as port:
+        command = [sys.executable, "-m", "bench.ven", name, str(port), str(number)]
+        out = subprocess.run(command, capture_output=True, text=True, check=True, timeout=900).stdout
+    first, second = out.split()
+    return float(first), float(second)
+
+
+def run() -> list[Row | Figure]:
     """Measure; memory only where the system tells it as Linux does."""
     if not Path("/proc/self/statm").exists():
         print("idle VENs are not measured: this system does not say how much memory a process has")
         return []
     cpu: dict[str, float] = {}
     memory: dict[str, float] = {}
-    for name in CLIENTS:
+    for name in ("ours", "theirs"):
         _, few = _measured(name, FEW)
         cpu[name], many = _measured(name, MANY)
         memory[name] = (many - few) / (MANY - FEW)
-    print(f"memory of an idle VEN: ours {memory['ours']:.1f} kB, openleadr's {memory['theirs']:.1f} kB")
+    by_cpu, by_clock = _measured("driven", FLEET)
     return [
-        Row(what=f"CPU of a poll, {MANY} idle VENs", ours_us=cpu["ours"], theirs_us=cpu["theirs"], target=2),
-        Row(what="memory of an idle VEN (kB)", ours_us=memory["ours"], theirs_us=memory["theirs"], target=1),
+        Row(what=f"CPU of a poll, {MANY} idle VENs", ours_us=cpu["ours"], theirs_us=cpu["theirs"], target=2.35),
+        Figure(what="CPU of a poll", value=cpu["ours"], unit="µs", most=200.0),
+        Figure(what="memory of an idle VEN", value=memory["ours"], unit="kB", most=25.0),
+        Figure(what="openleadr's memory of an idle VEN", value=memory["theirs"], unit="kB"),
+        Figure(what=f"polls of one core, fleet of {FLEET:,}", value=by_cpu, unit="per s", least=3000.0),
+        Figure(what="the same by the clock", value=by_clock, unit="per s"),
     ]
 
 
@@ -174,6 +213,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "serve":
         asyncio.run(serve(int(sys.argv[2])))
     else:
+        pin()
         result = asyncio.run(CLIENTS[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3])))
         print(*result, flush=True)
         os._exit(0)  # openleadr's schedulers would go on
