@@ -41,8 +41,10 @@ demo: $(STAMP)  ## A server and a client live a whole event before your eyes
 bench: $(STAMP)  ## Measure, side by side with openleadr and with the floor of the stack
 	@$(BIN)/python -m bench
 
-docs: $(STAMP)  ## Write the generated reference pages anew
-	@if [ -f tools/reference.py ]; then $(BIN)/python tools/reference.py; else echo 'no generated pages yet'; fi
+docs: $(STAMP)  ## Write the generated reference pages anew, and build the site into site/
+	@$(BIN)/python tools/reference.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo 'open site/index.html'
 
 format: $(STAMP)  ## Format the code and mend what lint can mend
 	@$(BIN)/ruff check --fix-only --quiet $(CODE)

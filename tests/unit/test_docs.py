@@ -27,6 +27,7 @@ from pyopenadr.v2.vtn import check_event
 from pyopenadr.vtn.question import QUESTIONS
 from tests.house.source import ROOT
 from tools.reference import FOLDER, PAGES
+from tools.site import SECTIONS
 
 DOCS = ROOT / "docs"
 PAGES_OF_TEXT = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
@@ -56,7 +57,7 @@ def slug(heading: str) -> str:
 def test_links_lead_somewhere(path: Path) -> None:
     broken = []
     for target in re.findall(r"\]\(([^)\s]+)\)", without_code(path.read_text("utf-8"))):
-        if re.match(r"[a-z]+:", target) or "NNNN" in target:  # another site; the template's placeholder
+        if re.match(r"[a-z]+:", target):  # another site
             continue
         file, _, anchor = target.partition("#")
         there = (path.parent / file).resolve() if file else path
@@ -72,6 +73,32 @@ def test_links_lead_somewhere(path: Path) -> None:
 @pytest.mark.parametrize(("path", "page"), PAGES.items(), ids=PAGES)
 def test_generated_pages_are_fresh(path: str, page: Any) -> None:
     assert (FOLDER / path).read_text("utf-8") == page(), "stale: run make docs"
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning_and_fetches_nothing(tmp_path: Path) -> None:
+    """Other links than those that a reader clicks would be fetched by his browser."""
+    pytest.importorskip("mkdocs", reason="needs pip install 'pyopenadr[docs]'")
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (built.returncode, built.stdout + built.stderr) == (0, "")
+    for page in [tmp_path / "index.html", *tmp_path.glob("*/*.html")]:
+        fetched = re.findall(
+            r"<(?:script|img|iframe|link)\b[^>]*(?:src|href)=\"?((?:https?:)?//[^\s\">]+)", page.read_text()
+        )
+        assert fetched == [], page.name
+
+
+def test_every_folder_of_pages_has_a_name_on_the_site() -> None:
+    """The folders of the site are named by hand, so a new one must be given a name."""
+    folders = {path.name for path in DOCS.iterdir() if path.is_dir()}
+    assert folders <= set(SECTIONS)
 
 
 def test_every_handler_is_explained() -> None:
