@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 from sqlalchemy import make_url
 
 from pyopenadr.errors import StoreError, StoreUnavailable
 from pyopenadr.store import MemoryStore, Store, open_store
+from pyopenadr.store.cluster import _number
 from pyopenadr.store.port import Change, Source, Topic
-from tests.postgres import execute
+from tests.postgres import execute, url_of
 from tests.store.sample import answer, outgoing, registration, request, stored_event
 
 Heard = list[Change | None]
@@ -197,6 +200,86 @@ async def test_when_the_connection_is_lost_anything_may_have_changed_and_locks_a
     async with other.holding("key"):
         pass
     assert [await one.leads(), await other.leads()].count(True) == 1
+
+
+async def end_feed(postgres: Path, url: str) -> None:
+    """End the connections by which the workers hear of each other, and no other; return when they have gone."""
+    name = make_url(url).database
+    connection = await asyncpg.connect(url_of(postgres, "postgres"))
+    try:
+        which = f"FROM pg_stat_activity WHERE datname = '{name}' AND query ILIKE '%advisory_lock(%'"
+        assert await connection.fetchval(f"SELECT count(pg_terminate_backend(pid)) {which}")
+
+        async def has_gone() -> bool:
+            return not await connection.fetchval(f"SELECT count(*) {which}")
+
+        await eventually(has_gone)
+    finally:
+        await connection.close()
+
+
+async def test_what_is_changed_when_the_lock_has_been_lost_is_not_kept(
+    pair: tuple[Store, Store], postgres: Path, postgres_url: str
+) -> None:
+    one, other = pair
+    async with one.holding("key"):
+        await one.save_event(stored_event("before"))
+        await end_feed(postgres, postgres_url)
+        outcomes = await asyncio.gather(
+            one.save_event(stored_event("unlocked")),
+            asyncio.create_task(one.save_event(stored_event("free")), context=contextvars.Context()),
+            return_exceptions=True,
+        )
+        assert [type(outcome) for outcome in outcomes] == [StoreUnavailable, type(None)]
+        with pytest.raises(StoreUnavailable, match="lost during a change"):
+            await one.save_event(stored_event("unlocked"))
+    assert [stored.event.event_id for stored in await other.list_events()] == ["before", "free"]
+
+    async def again() -> bool:
+        try:
+            async with one.holding("key"):
+                await one.save_event(stored_event("after"))
+        except StoreUnavailable:
+            return False
+        return True
+
+    await eventually(again)
+    assert [stored.event.event_id for stored in await other.list_events()] == ["before", "free", "after"]
+
+
+async def test_a_key_is_had_after_the_transaction_of_who_had_it_before(
+    pair: tuple[Store, Store], postgres_url: str
+) -> None:
+    one, _ = pair
+    connection = await asyncpg.connect(postgres_url)
+    transaction = connection.transaction()
+    await transaction.start()
+    # As a worker does whose transaction is still under way when it has lost its key.
+    await connection.execute("SELECT pg_advisory_xact_lock_shared(~$1::bigint)", _number("key"))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3), one.holding("key"):
+            pass
+    await transaction.commit()
+    await connection.close()
+    async with one.holding("key"):
+        await one.save_event(stored_event())
+
+
+async def test_a_task_that_outlives_the_block_may_write(pair: tuple[Store, Store]) -> None:
+    one, other = pair
+    go_on = asyncio.Event()
+
+    async def late() -> None:
+        await go_on.wait()
+        await one.save_event(stored_event())
+
+    async with one.holding("key"):
+        task = asyncio.create_task(late())
+        await asyncio.sleep(0)
+    async with other.holding("key"):
+        go_on.set()
+        await task
+    assert len(await other.list_events()) == 1
 
 
 async def test_while_the_connection_is_away_nothing_can_be_held(

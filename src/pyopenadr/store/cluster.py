@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 
 from pyopenadr.errors import StoreError, StoreUnavailable
 from pyopenadr.store.feed import Feed
+from pyopenadr.store.hold import HOLDS, Hold
 from pyopenadr.store.port import Change
 
 __all__ = ["Cluster"]
@@ -39,8 +40,23 @@ _PING_S = 5.0
 _PATIENCE_S = 15.0
 """How long to wait for what another worker holds."""
 
-_ASK = """SELECT CASE WHEN wanted THEN pg_try_advisory_lock(key) ELSE pg_advisory_unlock(key) END
-FROM unnest($1::bigint[], $2::boolean[]) AS asked (key, wanted)"""
+_ASK = """SELECT CASE
+    WHEN NOT wanted THEN pg_advisory_unlock(key)
+    WHEN NOT pg_try_advisory_lock(key) THEN false
+    WHEN pg_try_advisory_xact_lock(~key) THEN true
+    ELSE NOT pg_advisory_unlock(key)
+END FROM unnest($1::bigint[], $2::boolean[]) AS asked (key, wanted)"""
+"""A key is had only if no transaction is under way that was begun by who had it before, see `_HELD`."""
+
+_HELD = """SELECT held.count FROM (
+    SELECT count(pg_advisory_xact_lock_shared(~key)) AS locked FROM unnest($1::bigint[]) AS key
+) AS fence CROSS JOIN LATERAL (
+    SELECT count(*) AS count FROM pg_locks
+    WHERE fence.locked >= 0 AND locktype = 'advisory' AND objsubid = 1 AND granted AND pid = $2
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (classid::bigint << 32 | objid::bigint) = ANY ($1::bigint[])
+) AS held"""
+"""First have whoever gets one of the keys from now on wait for the end of this transaction, then look who has them."""
 
 
 class _Note(msgspec.Struct, array_like=True):
@@ -66,6 +82,7 @@ class Cluster:
         self._feed: Feed[Change | None] = Feed()
         self._connection: Any = None
         self._epoch = 0
+        self._pid = 0
         self._led_in = -1
         self._electing = asyncio.Lock()
         self._wanted: list[tuple[int | None, asyncio.Future[bool]]] = []
@@ -124,25 +141,41 @@ class Cluster:
     async def holding(self, key: str) -> AsyncIterator[None]:
         """No other worker holds `key` in this block, and at its begin the listeners have heard of all before it.
 
-        Tasks of one worker do not exclude each other by this.
+        Tasks of one worker do not exclude each other by this. What is written in this block is kept only if the key
+        is still held at the commit: else the writing raises StoreUnavailable.
 
         Raises:
             StoreUnavailable: the database is away, or another worker holds the key for too long.
         """
-        number = _number(key)
+        hold = Hold(_number(key), self._epoch)
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + _PATIENCE_S, 0.001
-        while not await self._ask(number):
+        while not await self._ask(hold.number):
             if loop.time() > deadline:
                 raise StoreUnavailable(f"database {self._where}: another worker holds {key!r} for long; try again")
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.05)
-        epoch = self._epoch
+            hold.epoch = self._epoch
+        outer = HOLDS.get()
+        HOLDS.set((*outer, hold))
         try:
             yield
         finally:
-            if epoch == self._epoch:  # else the lock went with its connection
-                self._give_back(number)
+            HOLDS.set(outer)
+            hold.is_over = True
+            if hold.epoch == self._epoch:  # else the lock went with its connection
+                self._give_back(hold.number)
+
+    def secure(self, connection: Connection, holds: Sequence[Hold]) -> None:
+        """Have the keys held until the transaction of `connection` has ended, also if our other connection is lost.
+
+        Raises:
+            StoreUnavailable: that was lost before, and the keys with it.
+        """
+        numbers = sorted({hold.number for hold in holds})
+        is_lost = any(hold.epoch != self._epoch for hold in holds)
+        if is_lost or connection.exec_driver_sql(_HELD, (numbers, self._pid)).scalar_one() < len(numbers):
+            raise StoreUnavailable(f"database {self._where}: the connection was lost during a change; try again")
 
     async def leads(self) -> bool:
         """Whether this worker is the one that does what only one may do; it stays so while its connection lasts."""
@@ -186,6 +219,7 @@ class Cluster:
         try:
             connection.add_termination_listener(lambda _: self._wake.set())
             await connection.add_listener(_CHANNEL, self._hear)
+            self._pid = connection.get_server_pid()
         except BaseException:  # also cancelled: leave no connection behind
             connection.terminate()
             raise

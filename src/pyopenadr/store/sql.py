@@ -90,8 +90,8 @@ class SqlStore(SqlDispatch, SqlDoor, SqlLedger, Sharing):
             except BaseException:  # cancelled or not ours to open: leave no thread and no connection behind
                 await database.close()
                 raise
-            announce = self._cluster.announce if self.is_shared else None
-            self._database, self._writer = database, Writer(database, self._feed, announce)
+            told = (self._cluster.announce, self._cluster.secure) if self._cluster is not None else (None, None)
+            self._database, self._writer = database, Writer(database, self._feed, *told)
             self._writer.start()
 
     async def status(self) -> schema.Status:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from pyopenadr.errors import StoreError
 from pyopenadr.store.database import DATABASE_ERRORS, Database, is_conflict, store_error
 from pyopenadr.store.feed import Feed
+from pyopenadr.store.hold import HOLDS, Hold
 from pyopenadr.store.port import Change, Topic
 
 __all__ = ["Writer"]
@@ -26,6 +27,7 @@ __all__ = ["Writer"]
 T = TypeVar("T")
 
 Announce = Callable[[Connection, Sequence[Change]], None]
+Secure = Callable[[Connection, Sequence[Hold]], None]
 
 _KEPT = frozenset((Topic.VEN, Topic.MAIL, Topic.EVENT, Topic.GROUP, Topic.REQUEST))
 _FOR_ANY = (Topic.EVENT, Topic.GROUP)
@@ -43,11 +45,12 @@ class _Bulk:
 
 @dataclass(frozen=True)
 class _Unit:
-    """A unit of work, what it changes, and where its outcome goes."""
+    """A unit of work, what it changes, where its outcome goes, and what must be held for it."""
 
     work: Callable[[Connection], Any] | _Bulk
     concerns: Sequence[Change]
     outcome: asyncio.Future[Any]
+    holds: tuple[Hold, ...]
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,20 @@ class Writer:
     """Runs units of work for as long as it is open. Belongs to the event loop that `start` ran in.
 
     `feed` hears of what concerns a VEN after the commit. `announce` is called with all changes in each transaction,
-    as its last statement.
+    as its last statement, and `secure` before it with what the callers hold.
     """
 
-    def __init__(self, database: Database, feed: Feed[str | None], announce: Announce | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        feed: Feed[str | None],
+        announce: Announce | None = None,
+        secure: Secure | None = None,
+    ) -> None:
         self._database = database
         self._feed = feed
         self._announce = announce
+        self._secure = secure
         self._queue: deque[_Unit] = deque()
         self._wake = asyncio.Event()
         self._closing = False
@@ -93,6 +103,9 @@ class Writer:
 
         `work` may run twice if its first transaction has to be given up for the sake of its neighbours. A caller
         that is cancelled leaves the queue if its turn has not come; else its work is done all the same.
+
+        Raises:
+            StoreUnavailable: also if the caller holds a key, and lost it before the commit. Nothing was changed.
         """
         return cast("T", await self._enqueue(work, concerns))
 
@@ -108,7 +121,7 @@ class Writer:
     async def _enqueue(self, work: Callable[[Connection], Any] | _Bulk, concerns: Sequence[Change]) -> Any:
         if self._closing or self._task is None or self._task.done():
             raise StoreError(f"database {self._database.where}: the store is closed; open() it first")
-        unit = _Unit(work, concerns, asyncio.get_running_loop().create_future())
+        unit = _Unit(work, concerns, asyncio.get_running_loop().create_future(), HOLDS.get())
         self._queue.append(unit)
         self._wake.set()
         return await unit.outcome
@@ -154,6 +167,13 @@ class Writer:
     async def _transact(self, group: Sequence[_Unit]) -> list[Any]:
         def work(connection: Connection) -> list[Any]:
             outcomes = _perform(connection, group)
+            if self._secure is not None and (holds := _holds(group)):
+                try:
+                    self._secure(connection, holds)
+                except StoreError as error:
+                    if len(group) == 1:
+                        raise
+                    raise _RunAlone from error  # the others may still hold theirs
             if self._announce is not None:
                 self._announce(connection, [change for unit in group for change in unit.concerns])
             return outcomes
@@ -171,13 +191,18 @@ class Writer:
             return
         if isinstance(error, StoreError):
             # A fresh one for each caller: a raised exception collects the traceback of whom it is raised in.
-            fresh = StoreError(str(error))
+            fresh = type(error)(str(error))
             fresh.__cause__ = error.__cause__
             unit.outcome.set_exception(fresh)
         elif isinstance(error, DATABASE_ERRORS):
             unit.outcome.set_exception(store_error(error, self._database.where))
         else:
             unit.outcome.set_exception(error)
+
+
+def _holds(group: Sequence[_Unit]) -> list[Hold]:
+    """What must be held at the commit. Who was cancelled has left its block, but its work counts on it."""
+    return [hold for unit in group for hold in unit.holds if not hold.is_over or unit.outcome.cancelled()]
 
 
 def _perform(connection: Connection, group: Sequence[_Unit]) -> list[Any]:
