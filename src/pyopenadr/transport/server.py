@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pyopenadr.errors import ConfigError, TransportError
+from pyopenadr.transport.crowd import Crowd
 from pyopenadr.transport.handshake import ToldHandshake
 from pyopenadr.transport.tls import ServerTls, server_context
 
@@ -60,7 +61,9 @@ class HttpServer:
 
     `listener` is a socket from `bind` in the place of host and port; several processes may serve on the same one.
 
-    More than `most_connections` at a time are answered by 503 and closed. `now` is what the Date of each reply shows;
+    More than `most_connections` at a time are answered by 503 and closed, and so are those that `crowd` says are too
+    many from one address. Neither counts a connection whose TLS handshake has not ended, which may take a minute.
+    `now` is what the Date of each reply shows;
     None: the machine's time.
 
     Whatever a proxy writes into headers is left to the application: the scope's client is who really connected.
@@ -75,6 +78,7 @@ class HttpServer:
         tls: ServerTls | None = None,
         listener: socket.socket | None = None,
         most_connections: int = 50_000,
+        crowd: Crowd | None = None,
         now: Callable[[], datetime] | None = None,
     ) -> None:
         self.app = app
@@ -84,6 +88,7 @@ class HttpServer:
         self._tls = tls
         self._listener = listener
         self._most_connections = most_connections
+        self._crowd = crowd if crowd is not None else Crowd(None)
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -116,7 +121,9 @@ class HttpServer:
         context = server_context(self._tls) if self._tls is not None else None
         config = uvicorn.Config(
             self.app if self._now is None else _dated(self.app, self._now),
-            http=_protocol(with_certificates=context is not None, most_connections=self._most_connections),
+            http=_protocol(
+                with_certificates=context is not None, most_connections=self._most_connections, crowd=self._crowd
+            ),
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -207,7 +214,7 @@ def _dated(app: Any, now: Callable[[], datetime]) -> Any:
     return call
 
 
-def _protocol(*, with_certificates: bool, most_connections: int) -> Any:
+def _protocol(*, with_certificates: bool, most_connections: int, crowd: Crowd) -> Any:
     """uvicorn's protocol for httptools, with bounds for what it leaves unbounded: size and time of a request's head.
 
     With certificates, that of the client is in each scope. Without httptools uvicorn uses h11, which has bounds of its
@@ -232,11 +239,13 @@ def _protocol(*, with_certificates: bool, most_connections: int) -> Any:
         _head = 0
         _in_head = False
         _alarm: asyncio.TimerHandle | None = None
+        _place: str | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self._in_head, self._head = True, 0
-            if len(self.connections) > most_connections:
+            self._place = crowd.enter(self.client[0] if self.client else None)
+            if len(self.connections) > most_connections or crowd.is_full(self._place):
                 transport.write(_FULL)
                 transport.close()
                 return
@@ -244,6 +253,8 @@ def _protocol(*, with_certificates: bool, most_connections: int) -> Any:
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._end_head()
+            crowd.leave(self._place)
+            self._place = None
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:

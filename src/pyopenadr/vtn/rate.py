@@ -20,7 +20,8 @@ class Rates:
 
     `per_ven` and `per_address` are requests per second, on the average; None is no bound. `burst` is how many seconds'
     worth of them may come at once. `in_flight` is how many requests may be worked on at a time, `connections` how many
-    may be open (more are told so, and closed). `retry_after_s` is when to come back.
+    may be open (more are told so, and closed), and `connections_per_address` how many of one address, or of one /64 of
+    IPv6, where None is no bound; a `TrustedProxy` has as many as it likes. `retry_after_s` is when to come back.
 
     Raises:
         ConfigError: a bound is not positive.
@@ -31,6 +32,7 @@ class Rates:
     burst: float = 10.0
     in_flight: int = 2000
     connections: int = 50_000
+    connections_per_address: int | None = 5000
     retry_after_s: int = 10
 
     def __post_init__(self) -> None:

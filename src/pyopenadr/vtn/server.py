@@ -18,6 +18,7 @@ from pyopenadr.model import Capability, DataPoint, Reading, Registration, Report
 from pyopenadr.model.time import ZERO, Duration, is_positive
 from pyopenadr.store import Store, open_store
 from pyopenadr.store.port import StoredReading, StoredRequest
+from pyopenadr.transport.crowd import Crowd
 from pyopenadr.transport.proxy import TrustedProxy
 from pyopenadr.transport.record import Keep, RecordingApp
 from pyopenadr.transport.server import HttpServer
@@ -267,6 +268,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
             tls=tls,
             listener=listener,
             most_connections=rates.connections,
+            crowd=Crowd(rates.connections_per_address, *((proxy.is_proxy,) if proxy is not None else ())),
             now=None if isinstance(self.clock, SystemClock) else self.clock.now,
         )
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from pyopenadr.errors import ConfigError
+from pyopenadr.transport.crowd import Crowd
+from pyopenadr.transport.proxy import TrustedProxy
 from pyopenadr.v2 import encode, wire
 from pyopenadr.vtn.rate import Buckets, Rates
 from pyopenadr.vtn.server import OpenADRServer
@@ -115,7 +117,65 @@ async def test_a_connection_too_many_is_told_so_and_closed() -> None:
             each.close()
 
 
-@pytest.mark.parametrize("field", ["per_ven", "per_address", "burst", "in_flight", "connections", "retry_after_s"])
+async def answer_of(port: int, source: str) -> bytes:
+    """The status that a new connection from that address is answered with, kept open until the caller's loop ends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
+    try:
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        return (await reader.readline()).split()[1]
+    except ConnectionError:  # it was closed with our request unread
+        return b"503"
+    finally:
+        writer.close()
+
+
+async def test_one_address_does_not_take_the_places_of_others(caplog: pytest.LogCaptureFixture) -> None:
+    async with OpenADRServer("vtn", port=0, rates=Rates(connections_per_address=2)) as vtn:
+        port = int(vtn.url.rpartition(":")[2])
+        kept = [await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        assert [await answer_of(port, "127.0.0.2") for _ in range(2)] == [b"503", b"503"]
+        assert caplog.text.count("127.0.0.2 has more than 2 connections open") == 1
+        assert await answer_of(port, "127.0.0.1") == b"404"
+        kept[0][1].close()
+        await asyncio.sleep(0.05)
+        assert await answer_of(port, "127.0.0.2") == b"404"
+        kept[1][1].close()
+
+
+async def test_a_trusted_proxy_has_as_many_connections_as_it_likes() -> None:
+    proxy = TrustedProxy(addresses=["127.0.0.2"])
+    async with OpenADRServer("vtn", port=0, proxy=proxy, rates=Rates(connections_per_address=1)) as vtn:
+        port = int(vtn.url.rpartition(":")[2])
+        kept = [
+            await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
+            for source in ("127.0.0.2", "127.0.0.2", "127.0.0.1")
+        ]
+        await asyncio.sleep(0.05)
+        assert await answer_of(port, "127.0.0.2") != b"503"
+        assert await answer_of(port, "127.0.0.1") == b"503"
+        for _, writer in kept:
+            writer.close()
+
+
+def test_what_is_counted_as_one_address() -> None:
+    crowd = Crowd(1)
+    one = crowd.enter("2001:db8:1:2::1")
+    assert not crowd.is_full(one)
+    assert crowd.enter("2001:db8:1:2:ffff::9") == one
+    assert crowd.is_full(one)
+    assert crowd.enter("2001:db8:1:3::1") != one
+    assert crowd.enter("::ffff:10.0.0.1") == crowd.enter("10.0.0.1")
+    crowd.leave(one)
+    assert not crowd.is_full(one)
+    assert Crowd(None).enter("10.0.0.1") is None
+    assert crowd.enter(None) is None  # a socket in the file system
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["per_ven", "per_address", "burst", "in_flight", "connections", "connections_per_address", "retry_after_s"],
+)
 def test_a_bound_has_to_be_positive(field: str) -> None:
     with pytest.raises(ConfigError, match=f"{field} must be positive"):
         Rates(**{field: 0})
