@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -299,5 +300,11 @@ def test_a_file_of_vens_and_what_is_set_of_each(vtn: Background, run: Run, tmp_p
     assert read(run("vens", "show", "bulk-1", "--json"))["own_poll_frequency"] == "PT120S"
     assert read(run("vens", "set", "bulk-1", "--poll", "default", "--json"))["own_poll_frequency"] is None
     run("vens", "set", "bulk-1", code=2)
+    run("vens", "set", "bulk-1", "--identity", "basic", "--user", "meter", say="s3cret\n")
+    shown = run("vens", "show", "bulk-1", "--json")
+    assert (read(shown)["identity"], read(shown)["login"]) == ("basic", "meter")
+    assert not {"s3cret", "scrypt", "password"} & set(re.findall(r"\w+", shown.stdout))
+    assert read(run("vens", "set", "bulk-1", "--identity", "default", "--json"))["identity"] == "certificate"
+    assert "user" in run("vens", "set", "bulk-1", "--user", "meter", code=1).stderr
     run("vens", "add", "ours", "--registration-id", "r-1", "--poll", "PT1M")
     assert read(run("vens", "show", "ours", "--json"))["registration_id"] == "r-1"

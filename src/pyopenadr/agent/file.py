@@ -11,6 +11,7 @@ import msgspec
 
 from pyopenadr.agent.plan import Plan
 from pyopenadr.errors import ConfigError, OpenADRError
+from pyopenadr.transport.http import check_login
 from pyopenadr.ven.declaration import data_point
 from pyopenadr.ven.session import base_of
 
@@ -60,6 +61,12 @@ def _check(plan: Plan, wrong: Any) -> None:
         base_of(plan.vtn.url)
     except ConfigError as error:
         raise wrong(".vtn.url", str(error)) from error
+    if (plan.vtn.user is None) != (plan.vtn.password is None):
+        raise wrong(".vtn", "user and password go together")
+    try:
+        check_login(plan.vtn.basic, plan.vtn.url)
+    except ConfigError as error:
+        raise wrong(".vtn.user", str(error)) from error
     if plan.tls.sign and (plan.tls.cert is None or plan.tls.key is None):
         raise wrong(".tls.sign", "signing needs cert and key")
     for number, rule in enumerate(plan.opt.rules):

@@ -41,10 +41,17 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class VtnPlan(_Part, frozen=True, kw_only=True):
-    """Whom to talk to. `vtn_id` is checked if it is given."""
+    """Whom to talk to. `vtn_id` is checked if it is given. `user` and `password` are those of HTTP Basic."""
 
     url: str
     vtn_id: str | None = None
+    user: str | None = None
+    password: str | None = None
+
+    @property
+    def basic(self) -> tuple[str, str] | None:
+        """The login, if there is one."""
+        return (self.user, self.password or "") if self.user is not None else None
 
 
 class VenPlan(_Part, frozen=True, kw_only=True):

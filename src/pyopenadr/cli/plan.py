@@ -153,7 +153,7 @@ async def _run(plan: Plan) -> None:
 
     tls, clock = plan.tls, SystemClock()
     transport: Transport = HttpTransport(
-        cert=tls.cert, key=tls.key, ca_file=tls.ca, profile=tls.profile, proxy=tls.proxy
+        cert=tls.cert, key=tls.key, ca_file=tls.ca, profile=tls.profile, proxy=tls.proxy, basic=plan.vtn.basic
     )
     with Tape(plan.log.file, "ven") if plan.log is not None else contextlib.nullcontext() as tape:
         if tape is not None:

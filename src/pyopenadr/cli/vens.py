@@ -88,21 +88,38 @@ def change(
     ven_id: VenId,
     poll: Annotated[str | None, typer.Option(help="How often it shall poll, as PT30S; or `default`.")] = None,
     signature: Annotated[str | None, typer.Option(help="Its signatures: off, accept, require or `default`.")] = None,
+    identity: Annotated[
+        str | None,
+        typer.Option(
+            help="What it has to show: certificate; basic (user and password, which is asked for or read from standard "
+            "input); none (INSECURE: whoever reaches the VTN may speak for it)."
+        ),
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="The user, for --identity basic.")] = None,
     url: Url = DEFAULT_URL,
     token: TokenText = None,
     as_json: Json = False,
 ) -> None:
-    """Say how often a VEN shall poll (it is asked to register again), or what is done about its signatures."""
-    given = {"poll_frequency": poll, "signature": signature}
+    """Say how often a VEN shall poll (it is asked to register again), how it signs, or what it has to show."""
+    given = {"poll_frequency": poll, "signature": signature, "identity": identity, "user": user}
     body = {name: None if value == "default" else value for name, value in given.items() if value is not None}
     if not body:
-        raise ConfigError("say what shall be different: --poll or --signature")
+        raise ConfigError("say what shall be different: --poll, --signature or --identity")
+    if identity == "basic":
+        body["password"] = _password()
     api, path = Api(url, token), f"/vens/{part(ven_id)}"
     made = api.ask("PATCH", path, body, headers={"If-Match": api.ask("GET", path)[1]["etag"]})[0]
     if as_json:
         Screen().json(made)
     else:
         Screen().line(f"VEN {ven_id} is changed")
+
+
+def _password() -> str:
+    """A password that is in no list of processes and no history of a shell."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 @vens.command()

@@ -56,6 +56,10 @@ def vtn(
     key: Annotated[list[Path] | None, typer.Option(help="The key of each certificate, in the same order.")] = None,
     ca: Annotated[Path | None, typer.Option(help="The authorities of the VENs' certificates.")] = None,
     crl: Annotated[Path | None, typer.Option(help="Certificates that have been revoked.")] = None,
+    client_cert_optional: Annotated[
+        bool,
+        typer.Option(help="Let VENs connect without a certificate, of which `vens set --identity` says that they may."),
+    ] = False,
     tls_profile: Annotated[
         str, typer.Option(help="modern, or openadr for TLS 1.2 with the two suites of rule 67 alone.")
     ] = "modern",
@@ -125,7 +129,7 @@ def vtn(
         port=port,
         poll_frequency=timedelta(seconds=poll_seconds),
         misses=misses,
-        tls=_tls(cert or [], key or [], ca, crl, tls_profile),
+        tls=_tls(cert or [], key or [], ca, crl, tls_profile, optional=client_cert_optional),
         insecure=insecure,
         proxy=_proxy(proxy or [], proxy_header, proxy_form, proxy_verify_header),
         enrolment=_choice("--enrolment", enrolment, EnrolmentMode),
@@ -169,10 +173,12 @@ def _api(api: bool, port: int | None, audit: str) -> ApiSettings | bool:
     return ApiSettings(port=port, audit=audit)  # type: ignore[arg-type]  # one of the three, as was just checked
 
 
-def _tls(cert: list[Path], key: list[Path], ca: Path | None, crl: Path | None, profile: str) -> ServerTls | None:
+def _tls(
+    cert: list[Path], key: list[Path], ca: Path | None, crl: Path | None, profile: str, *, optional: bool
+) -> ServerTls | None:
     if not cert:
-        if key or ca or crl or profile != "modern":
-            raise ConfigError("--key, --ca, --crl and --tls-profile need --cert")
+        if key or ca or crl or profile != "modern" or optional:
+            raise ConfigError("--key, --ca, --crl, --client-cert-optional and --tls-profile need --cert")
         return None
     if len(cert) != len(key):
         raise ConfigError("give one --key for each --cert, in the same order")
@@ -181,7 +187,13 @@ def _tls(cert: list[Path], key: list[Path], ca: Path | None, crl: Path | None, p
     if profile not in ("modern", "openadr"):
         raise ConfigError(f"--tls-profile may be modern or openadr, not {profile}")
     chosen: TlsProfile = "openadr" if profile == "openadr" else "modern"
-    return ServerTls(certificates=tuple(zip(cert, key, strict=True)), ca_file=ca, crl_file=crl, profile=chosen)
+    return ServerTls(
+        certificates=tuple(zip(cert, key, strict=True)),
+        ca_file=ca,
+        crl_file=crl,
+        profile=chosen,
+        client_certificate_required=not optional,
+    )
 
 
 def _choice(option: str, value: str | None, choices: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 import msgspec
 
@@ -67,7 +68,9 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     on; None is what is asked of everybody. `last_seen` is when its last message arrived and `online` what the presence
     callbacks were last told. `fingerprint` is that of its certificate, where one is bound to it, and
     `second_fingerprint` that of another one while it changes certificates. `signature` is what the VTN does about XML
-    signatures of this VEN ("off", "accept" or "require"); None is what it does about everybody's.
+    signatures of this VEN ("off", "accept" or "require"); None is what it does about everybody's. `identity` is what
+    it has to show: its "certificate"; the user `login` and a password by HTTP "basic", of which only `password_digest`
+    is kept; or "none", its name is enough.
     """
 
     ven_id: str
@@ -86,6 +89,9 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     signature: str | None = None
     second_fingerprint: str | None = None
     own_poll_frequency: Duration | None = None
+    identity: Literal["certificate", "basic", "none"] = "certificate"
+    login: str | None = None
+    password_digest: str | None = None
 
     @property
     def fingerprints(self) -> tuple[str, ...]:

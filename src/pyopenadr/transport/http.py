@@ -26,11 +26,12 @@ from pyopenadr.transport.connection import (
 )
 from pyopenadr.transport.pool import Pool
 from pyopenadr.transport.port import Reply
+from pyopenadr.transport.reach import is_loopback
 from pyopenadr.transport.renewal import FreshContext
 from pyopenadr.transport.response import BadResponse, Response, TooLong
 from pyopenadr.transport.tls import ClientTls, TlsProfile, explain_tls_error
 
-__all__ = ["DEFAULT_MAX_REPLY", "MIN_TIMEOUT_S", "HttpTransport", "instant_of"]
+__all__ = ["DEFAULT_MAX_REPLY", "MIN_TIMEOUT_S", "HttpTransport", "check_login", "instant_of"]
 
 MIN_TIMEOUT_S = 5.0
 """The shortest time-out that the standard allows for a request."""
@@ -63,6 +64,7 @@ class HttpTransport:
         profile: TlsProfile = "modern",
         max_reply: int = DEFAULT_MAX_REPLY,
         proxy: str | None = None,
+        basic: tuple[str, str] | None = None,
     ) -> None:
         """Make ready; nothing is opened yet.
 
@@ -74,6 +76,7 @@ class HttpTransport:
             max_reply: the most bytes of a reply that are read.
             proxy: the HTTP proxy through which everything goes, such as `http://user:secret@proxy.example:3128`. For
                 https it only passes on (CONNECT): TLS is with the peer itself.
+            basic: the user and the password for HTTP Basic, sent with each request; only by https, or to this machine.
 
         Raises:
             ConfigError: a setting or a file is wrong.
@@ -85,6 +88,7 @@ class HttpTransport:
         if key is not None and cert is None:
             raise ConfigError("key is given without cert: give the certificate that belongs to the key")
         self._proxy = _checked_proxy(proxy)
+        self._login = check_login(basic)
         self._timeout_s = timeout_s
         self._max_reply = max_reply
         self._context = context
@@ -117,12 +121,15 @@ class HttpTransport:
 
         Raises:
             TransportError: there is none, or one that is longer than it may be; the text says what to look at.
+            ConfigError: a login would go there in the clear.
         """
         try:
-            site = _site(url, self._proxy)
+            site = _site(url, self._proxy, self._login)
         except ValueError as error:
             text = f"{url!r} is no address: give one like https://vtn.example.com"
             raise TransportError(text, retry=False) from error
+        if self._login is not None and site.route.server_name is None:
+            _check_way(url)
         try:
             response = await self._pool.exchange(
                 site.route,
@@ -231,7 +238,7 @@ class _Site(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _site(url: str, proxy: str | None) -> _Site:
+def _site(url: str, proxy: str | None, basic: str | None = None) -> _Site:
     """Read the address.
 
     Raises:
@@ -250,7 +257,11 @@ def _site(url: str, proxy: str | None) -> _Site:
     shown = f"[{name}]" if ":" in name else name
     path = quote(parts.path or "/", safe=_SAFE) + (f"?{quote(parts.query, safe=_SAFE)}" if parts.query else "")
     lines = ["Content-Type: application/xml", "Accept: application/xml", "Accept-Encoding: gzip, deflate"]
-    lines += ["User-Agent: pyopenadr", *_login("Authorization", parts)]
+    lines.append("User-Agent: pyopenadr")
+    if basic is None:
+        lines += _login("Authorization", parts)
+    else:
+        lines.append(f"Authorization: Basic {basic}")
     authority = shown if port == usual else f"{shown}:{port}"
     route = Route(name, port, name.rstrip(".") if is_tls else None, False)
     if proxy is not None:
@@ -264,6 +275,30 @@ def _site(url: str, proxy: str | None) -> _Site:
             lines += login
     lines = [f"POST {path} HTTP/1.1", f"Host: {authority}", *lines, "Content-Length: "]
     return _Site(route, "\r\n".join(lines).encode("latin-1"))
+
+
+def check_login(basic: tuple[str, str] | None, url: str | None = None) -> str | None:
+    """What stands in the header for a user and a password; None without them.
+
+    Raises:
+        ConfigError: they are none, or could be read on the way to that address.
+    """
+    if basic is None:
+        return None
+    user, password = basic
+    if not user or not password:
+        raise ConfigError("basic must be a user and a password")  # not what it is: it may hold the password
+    if ":" in user or not (user + password).isprintable():
+        raise ConfigError("basic: a user and a password must be printable characters, a user without colon")
+    if url is not None:
+        _check_way(url)
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _check_way(url: str) -> None:
+    parts = urlsplit(url.strip())
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise ConfigError(f"a login goes by https only, because others could read it on the way to {parts.hostname}")
 
 
 def _login(header: str, parts: SplitResult) -> list[str]:

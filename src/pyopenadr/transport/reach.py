@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pyopenadr.errors import ConfigError, TransportError
 
-__all__ = ["Reach", "base_of"]
+__all__ = ["Reach", "base_of", "is_loopback"]
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -90,3 +90,9 @@ def _ip(text: str) -> _Address | None:
     except ValueError:
         return None
     return ip.ipv4_mapped or ip if isinstance(ip, ipaddress.IPv6Address) else ip
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or by address, is this machine itself."""
+    ip = _ip(host)
+    return host == "localhost" or (ip is not None and ip.is_loopback)

@@ -15,7 +15,7 @@ from pyopenadr.errors import ConfigError
 from pyopenadr.model import Event, OptType, Signal, Span
 from pyopenadr.model.report import DEFAULT_HISTORY
 from pyopenadr.model.timeline import Step, in_force, timeline
-from pyopenadr.transport.http import HttpTransport
+from pyopenadr.transport.http import HttpTransport, check_login
 from pyopenadr.transport.port import Transport
 from pyopenadr.v2.ven import KnownEvent, VenScope, executed_span
 from pyopenadr.ven.backoff import Draw
@@ -148,6 +148,7 @@ class OpenADRClient(ManualMode):
         key: str | None = None,
         ca_file: str | None = None,
         proxy: str | None = None,
+        basic: tuple[str, str] | None = None,
         signing_key: SigningKey | None = None,
         vtn_signature: Trust | None = None,
         signature_window: timedelta | float = 60.0,
@@ -193,7 +194,7 @@ class OpenADRClient(ManualMode):
             resolves: decides whether it is clear which resource a signal of an event is for, else 469; None: always.
             leniency: the deviations that are taken from the VTN, see `pyopenadr.v2.leniency.RULES`.
             push: how this VEN's own server is reached, for a VTN that pushes; None: the client polls.
-            timeout_s, cert, key, ca_file, proxy: see `HttpTransport`; not used if `transport` is given.
+            timeout_s, cert, key, ca_file, proxy, basic: see `HttpTransport`; not used if `transport` is given.
             signing_key: signs every message (high security).
             vtn_signature: whose XML signature each message of the VTN must have, a `pyopenadr.v2.signature.Trust`; what
                 is not signed so is not acted on. None takes messages with and without a signature, unverified.
@@ -235,7 +236,10 @@ class OpenADRClient(ManualMode):
         clock = clock if clock is not None else SystemClock()
         draw: Draw = random if random is not None else randomness.SystemRandom()
         if transport is None:
-            transport = HttpTransport(timeout_s=timeout_s, cert=cert, key=key, ca_file=ca_file, proxy=proxy)
+            check_login(basic, vtn_url)
+            transport = HttpTransport(
+                timeout_s=timeout_s, cert=cert, key=key, ca_file=ca_file, proxy=proxy, basic=basic
+            )
         identity = Identity(ven_name=ven_name, ven_id=ven_id, registration_id=registration_id, vtn_id=vtn_id)
         journal = Journal(lambda: identity.ven_id or ven_name)
         ledger: Ledger = MemoryLedger()

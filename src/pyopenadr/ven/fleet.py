@@ -14,7 +14,7 @@ import msgspec
 
 from pyopenadr.clock import Clock, SystemClock
 from pyopenadr.errors import ConfigError
-from pyopenadr.transport.http import HttpTransport
+from pyopenadr.transport.http import HttpTransport, check_login
 from pyopenadr.transport.port import Reply, Transport
 from pyopenadr.ven.backoff import Draw
 from pyopenadr.ven.client import OpenADRClient
@@ -31,13 +31,14 @@ R = TypeVar("R", bound=msgspec.Struct)
 PATIENCE_S = 10.0
 """How long `run` waits for VENs that are about to end, in seconds of the machine's clock."""
 
-_OF_TRANSPORT = ("timeout_s", "cert", "key", "ca_file", "proxy")
+_OF_TRANSPORT = ("timeout_s", "cert", "key", "ca_file", "proxy", "basic")
 
 
 class VenFleet:
     """VENs that run together in auto mode. One VEN's trouble is its own.
 
-    Each VEN is an `OpenADRClient` with all that it can do. VENs with the same TLS files and proxy share connections.
+    Each VEN is an `OpenADRClient` with all that it can do. VENs with the same TLS files, proxy and
+    login share connections.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class VenFleet:
         transport: Transport | None = values.pop("transport", None)
         own = {name: values.pop(name) for name in _OF_TRANSPORT if name in values}
         if transport is None:
+            check_login(own.get("basic"), vtn_url)
             transport = self._shared(own)
         if self._file is not None:
             values.setdefault("state", _Drawer(self._file, "\n".join(key)))

@@ -256,7 +256,7 @@ def _refusal(url: str, message: wire.Message, reply: Reply) -> TransportError:
     status = reply.status
     excerpt = printable(reply.body[: 4 * _EXCERPT].decode("utf-8", "replace"))[:_EXCERPT]
     hint = {
-        401: "; the VTN wants a login that OpenADR does not have: is this the VTN's own address?",
+        401: "; the VTN, or something in front of it, wants a user and a password (basic), or these are wrong",
         403: "; the VTN or a proxy does not accept our certificate or our signature",
         404: "; nothing is there: check the path in the VTN's address",
         406: "; the VTN can't read the message",

@@ -13,12 +13,16 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+import msgspec
+
 from pyopenadr.errors import OpenADRError, StoreUnavailable, TransportError
 from pyopenadr.transport.body import BodyRefused, Gone, read_body
 from pyopenadr.transport.proxy import TrustedProxy
+from pyopenadr.transport.reach import is_loopback
 from pyopenadr.v2.xml import DEFAULT_LIMITS
 from pyopenadr.vtn.doors.talk import Peer
 from pyopenadr.vtn.doors.v2_http import IDLE_BODY
+from pyopenadr.vtn.login import LoginRefused, Logins
 from pyopenadr.vtn.rate import DEFAULT_RATES, Buckets, Rates
 
 __all__ = ["App", "Door"]
@@ -34,6 +38,7 @@ _PEER: Final = "pyopenadr.peer"
 _ZERO: Final = re.compile(rb"q=0(\.0*)?").fullmatch
 _XML: Final = (b"content-type", b"application/xml")
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
+_CHALLENGE: Final = (b"www-authenticate", b'Basic realm="OpenADR", charset="UTF-8"')
 _GZIPPED_IDLE: Final = gzip.compress(IDLE_BODY, 6, mtime=0)
 
 
@@ -55,8 +60,8 @@ class App:
     `start` and `stop` are called at the host's start and end. `wake` is called at each request: it starts what has
     not been started, where the application is mounted without these events, and says whether it works. `now` is asked
     whether certificates are still valid, on connections that have been open for long (2.0b rule 516). `met` is told who
-    has shown a certificate, once per connection. What `proxy` writes into headers is believed. A message may have
-    `max_body` bytes and take `body_timeout_s` seconds to arrive.
+    has shown a certificate, once per connection. What `proxy` writes into headers is believed. `logins` says whose an
+    Authorization header is. A message may have `max_body` bytes and take `body_timeout_s` seconds to arrive.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class App:
         now: Callable[[], datetime],
         met: Callable[[Peer], None] = lambda peer: None,
         proxy: TrustedProxy | None = None,
+        logins: Logins | None = None,
         rates: Rates = DEFAULT_RATES,
         beside: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None,
         max_body: int = DEFAULT_LIMITS.max_bytes,
@@ -81,6 +87,7 @@ class App:
         self._now = now
         self._met = met
         self._proxy = proxy
+        self._logins = logins
         self._retry_after = str(rates.retry_after_s).encode()
         self._addresses = Buckets(rates.per_address, rates.burst)
         self._most_in_flight = rates.in_flight
@@ -137,8 +144,10 @@ class App:
         out = [_XML if status == 200 else _TEXT, (b"content-length", str(len(body)).encode())]
         if coding:
             out.append((b"content-encoding", coding))
-        if status == 503:
+        if status in (429, 503):
             out.append((b"retry-after", self._retry_after))
+        if status == 401:
+            out.append(_CHALLENGE)
         if status in (408, 413):
             out.append((b"connection", b"close"))  # the rest of the body is not read
         await send({"type": "http.response.start", "status": status, "headers": out})
@@ -177,7 +186,22 @@ class App:
             raise _Refused(503, "this VTN has been stopped")
         if peer.not_after is not None and peer.not_after < self._now():
             raise _Refused(403, "the certificate of this connection has expired: connect with a new one")
+        if self._logins is not None and b"authorization" in headers and self._logins.are_used:
+            peer = await self._logged_in(self._logins, headers[b"authorization"], peer)
         return await self._door.handle(path, body, peer)
+
+    @staticmethod
+    async def _logged_in(logins: Logins, header: bytes, peer: Peer) -> Peer:
+        """Who is at the other end, with the login that the header is; any certificate does not count besides."""
+        address = peer.address.rpartition(":")[0] or peer.address
+        if not (peer.over_tls or is_loopback(address)):
+            log.warning("%s sends a login that everybody on the way can read: refused", peer.address or "somebody")
+            raise _Refused(403, "this login came in the clear, take another password: send it by https only")
+        try:
+            ven_id = await logins.ven_of(header, address)
+        except LoginRefused as refused:
+            raise _Refused(refused.status, str(refused)) from refused
+        return msgspec.structs.replace(peer, fingerprint=None, common_name=None, login=ven_id)
 
     def _peer(self, scope: Scope) -> Peer:
         """Who is at the other end; with TLS the same for all requests of a connection."""
@@ -195,6 +219,7 @@ class App:
                 fingerprint=tls.get("fingerprint"),
                 common_name=tls.get("common_name"),
                 not_after=tls.get("not_after"),
+                over_tls=bool(tls) or scope.get("scheme") == "https",
             )
             if tls:
                 tls[_PEER] = known
@@ -210,11 +235,11 @@ class App:
             log.warning("%s, through the proxy %s: refused: %s", address, client[0], error)
             raise _Refused(403, str(error)) from error
         if certificate is None:
-            return Peer(address=address, fingerprint=fingerprint)
+            return Peer(address=address, fingerprint=fingerprint, over_tls=True)
         from pyopenadr.transport.certificate import described
 
         shown = described(certificate)
-        peer = Peer(address, shown.fingerprint, shown.common_name, shown.not_after)
+        peer = Peer(address, shown.fingerprint, shown.common_name, shown.not_after, over_tls=True)
         self._met(peer)
         return peer
 

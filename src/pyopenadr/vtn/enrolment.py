@@ -55,6 +55,9 @@ class Enrolment:
         if self._identity.is_of(ven_id, peer):
             return
         fingerprint, known = peer.fingerprint, self._service.registration(ven_id)
+        if peer.login is not None or (known is not None and known.identity == "basic"):
+            self._identity.check(ven_id, peer)
+            return
         if fingerprint is None or self._service.bound(fingerprint) is not None or known is None:
             self._identity.check(ven_id, peer)
             return
@@ -76,6 +79,8 @@ class Enrolment:
         Raises:
             RemoteProtocolError: 452, its IDs are wrong; 463, it may not.
         """
+        if self._is_set(application, peer):
+            return None
         fingerprint = application.fingerprint
         is_new = fingerprint is not None and self._service.bound(fingerprint) is None
         admission = await self._admission(application, peer) if is_new else None
@@ -93,6 +98,34 @@ class Enrolment:
             return None
         self._check_id(admission, application)
         return admission
+
+    def _is_set(self, application: Application, peer: Peer) -> bool:
+        """Whether the operator has set that this VEN comes by login, or without a certificate.
+
+        Raises:
+            RemoteProtocolError: 452, its IDs are wrong; 463, it does not come as it is set.
+        """
+        concerned = self._service.concerned(application)
+        if peer.login is not None or (concerned is not None and concerned.identity == "basic"):
+            found = self._service.find(application)
+            if found is None:
+                raise RemoteProtocolError(
+                    f"there is no VEN {application.ven_id!r}: with this login you are VEN {peer.login!r}", code="452"
+                )
+            self._identity.check_login(found, peer)
+            return True
+        if peer.fingerprint is not None or not peer.over_tls:
+            return False
+        found = self._service.find(application)
+        if found is not None:
+            self._identity.check_bare(found, peer)
+            return True
+        who = application.ven_name or application.ven_id or "without a name"
+        log.warning("VEN %r from %s shows no certificate: refused", who, peer.address or "an unknown address")
+        raise RemoteProtocolError(
+            f"VEN {who!r} shows no certificate: connect with one, or have the operator add it and set its identity",
+            code="463",
+        )
 
     async def note(self, admission: Admission, registration: Registration) -> None:
         """Somebody on the list has registered: from now on the list says who that is."""

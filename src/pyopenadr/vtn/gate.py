@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -14,10 +16,13 @@ from pyopenadr.store.port import Admission, Knock
 from pyopenadr.transport.tls import FilePath
 from pyopenadr.vtn.enrolment import Enrolment, fingerprint_text, make_admission
 from pyopenadr.vtn.intake import Enrollee, Intake, check_poll_frequency, read_enrollees, take_in
+from pyopenadr.vtn.login import IdentityKind, check_identity, digest_of
 from pyopenadr.vtn.security import SignatureMode, check_signature_mode
 from pyopenadr.vtn.service import Service
 
 __all__ = ["Gate"]
+
+log = logging.getLogger("pyopenadr.vtn")
 
 
 class Gate(ABC):
@@ -183,6 +188,37 @@ class Gate(ABC):
         check_signature_mode(mode, has_key=self._can_sign)
         await self.start()
         await self._service.amend(ven_id, signature=mode)
+
+    # --- what VENs show ---------------------------------------------------------------------------------------------
+
+    async def set_identity(
+        self, ven_id: str, identity: IdentityKind, *, user: str | None = None, password: str | None = None
+    ) -> Registration:
+        """Say what a VEN has to show to be let in: "certificate" is what all have to, unless this is called.
+
+        "basic" is `user` and `password` by HTTP Basic, over TLS only (or on this machine), and then its certificate
+        does not count; of the password only a digest is kept. "none" is nothing: WHOEVER REACHES THIS VTN MAY SPEAK FOR
+        THE VEN; its certificates, where it has some, still may be shown. It is in force from the next message on. A VEN
+        that has not registered yet is made known by `add_ven`.
+
+        Raises:
+            ConfigError: there is no such identity, or the user or the password is missing, or can't be one.
+            LocalProtocolError: there is no such VEN, or another one logs in as that user.
+        """
+        check_identity(identity, user, password)
+        digest = await asyncio.to_thread(digest_of, password) if password is not None else None
+        await self.start()
+        ven = await self._service.set_identity(ven_id, identity, user, digest)
+        if identity == "none":
+            log.warning("INSECURE: VEN %s needs no certificate and no password: its name is enough", ven_id)
+        return ven
+
+    def _warn_of_bare(self) -> None:
+        """Say loudly which VENs come by their names alone."""
+        bare = sorted(ven.ven_id for ven in self._service.registrations if ven.identity == "none")
+        if bare:
+            more = f" and {len(bare) - 10} more" if len(bare) > 10 else ""
+            log.warning("INSECURE: the name is enough to speak for VEN %s%s", ", ".join(bare[:10]), more)
 
 
 def _key(knock: Knock | str) -> str:

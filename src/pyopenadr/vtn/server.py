@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import socket
 from collections.abc import Callable, Coroutine, Iterable
@@ -20,6 +19,7 @@ from pyopenadr.store import Store, open_store
 from pyopenadr.store.port import StoredReading, StoredRequest
 from pyopenadr.transport.crowd import Crowd
 from pyopenadr.transport.proxy import TrustedProxy
+from pyopenadr.transport.reach import is_loopback
 from pyopenadr.transport.record import Keep, RecordingApp
 from pyopenadr.transport.server import HttpServer
 from pyopenadr.transport.tls import ServerTls, as_client
@@ -40,6 +40,7 @@ from pyopenadr.vtn.enrolment import Enrolment, EnrolmentMode
 from pyopenadr.vtn.expiry import Expiry
 from pyopenadr.vtn.gate import Gate
 from pyopenadr.vtn.handler import Caller
+from pyopenadr.vtn.login import Logins
 from pyopenadr.vtn.office import ApiSettings, make_office
 from pyopenadr.vtn.provider import Provider
 from pyopenadr.vtn.push import DEFAULT_PUSH, Push, Pusher
@@ -185,12 +186,12 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         self._upkeep = {name: duration for name, duration in upkeep.items() if duration is not None}
         times = {"resend_after": resend_after, "handler_timeout": handler_timeout, "signature_window": signature_window}
         _check_times(poll_frequency=poll_frequency, **times, **self._upkeep)
-        if tls is None and proxy is None and not insecure and not _is_loopback(host):
+        if tls is None and proxy is None and not insecure and not is_loopback(host):
             raise ConfigError(
                 f"plain HTTP on {host} would let anybody on the network in: give certificates (tls=, or --cert, "
                 "--key and --ca), or say that you mean it (insecure=True, or --insecure)"
             )
-        if tls is None and proxy is None and insecure and not _is_loopback(host):
+        if tls is None and proxy is None and insecure and not is_loopback(host):
             log.warning(
                 "INSECURE: VTN %s serves plain HTTP on %s; whoever reaches it may speak for any VEN", vtn_id, host
             )
@@ -208,7 +209,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
         )
         self._provider = Provider(self._service, self._caller, self.clock)
         self._watch = Watch(self._service, self.backend, self._caller, self.clock, misses)
-        is_lab = tls is None and proxy is None and _is_loopback(host)
+        is_lab = tls is None and proxy is None and is_loopback(host)
         self._enrolment = Enrolment(self._service, enrolment_of(enrolment, is_lab=is_lab))
         self._expiry = Expiry(self._service, self.backend, self._caller)
         conversation = Conversation(vtn_id, self._service, self._provider, self.backend, self._caller, self._enrolment)
@@ -225,7 +226,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
                 self._watch,
                 self.clock,
                 tls=None if tls is None else as_client(tls),
-                loopback=_is_loopback(host),
+                loopback=is_loopback(host),
                 limits=limits,
                 leniency=leniency,
                 signatures=self._signatures,
@@ -257,6 +258,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
             now=self.clock.now,
             met=self._expiry.met,
             proxy=proxy,
+            logins=Logins(self._service),
             rates=rates,
             beside=beside,
             max_body=limits.max_bytes,
@@ -312,6 +314,7 @@ class OpenADRServer(ReportDesk, EventDesk, GroupDesk, Gate):
     async def _begin(self) -> None:
         try:
             await self._service.start()
+            self._warn_of_bare()
             self._watch.start()
             await self._provider.start()
             if self._pusher is not None:
@@ -619,12 +622,3 @@ def _check_times(poll_frequency: Duration, **times: timedelta) -> None:
     for name, duration in {"poll_frequency": poll_frequency, **times}.items():
         if not is_positive(duration):
             raise ConfigError(f"{name} must be positive, not {duration}")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -30,6 +30,7 @@ from pyopenadr.vtn.doors.report import ReportTalk, lift_report
 from pyopenadr.vtn.doors.talk import UNSET, Answer, Peer, Talk
 from pyopenadr.vtn.enrolment import Enrolment
 from pyopenadr.vtn.handler import Caller
+from pyopenadr.vtn.identity import LoginMissing
 from pyopenadr.vtn.provider import Provider
 from pyopenadr.vtn.question import Backend
 from pyopenadr.vtn.service import Application, Service
@@ -100,6 +101,7 @@ class Conversation(Talk):
 
         Raises:
             StoreUnavailable: nobody can be served now.
+            LoginMissing: it speaks for a VEN that has to log in.
         """
         respond = self._answers.get(type(message))
         where = (message.message_type, message.get("ven_id"), _request_id(message))
@@ -113,8 +115,8 @@ class Conversation(Talk):
                 await self._admit_a(message, peer)
             await self._check_peer(message, peer)
             return await respond(message, peer)
-        except StoreUnavailable:
-            raise  # whoever carries the message has a better way to say "later" than an error in the reply
+        except (StoreUnavailable, LoginMissing):
+            raise  # whoever carries the message has better ways to say "later", or "log in", than the reply
         except OpenADRError as error:
             log.warning("%s of VEN %r (request %r): %s", *where, error, exc_info=faults.code_of(error) == "500")
             return self.fault_reply(message, error)
@@ -191,7 +193,9 @@ class Conversation(Talk):
         if not isinstance(message, wire.OadrRequestEvent) or not message.ven_id:
             return
         if not self.service.is_registered(message.ven_id):
-            application = Application(ven_id=message.ven_id, profile="2.0a", fingerprint=peer.fingerprint)
+            application = Application(
+                ven_id=message.ven_id, profile="2.0a", fingerprint=peer.fingerprint, login=peer.login
+            )
             admission = await self._enrolment.enrol(application, peer)
             registration = await self.service.admit(message.ven_id, None, "2.0a", fingerprint=peer.fingerprint)
             if admission is not None:

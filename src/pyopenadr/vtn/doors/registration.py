@@ -73,7 +73,7 @@ class RegistrationTalk(Talk):
         answer = await self.ask("on_query_registration", message)
         if isinstance(answer, wire.Message):
             return answer
-        known = self.service.bound(peer.fingerprint) if peer.fingerprint is not None else None
+        known = self.service.concerned(Application(fingerprint=peer.fingerprint, login=peer.login))
         registered = known if known is not None and known.registration_id is not None else None
         return self.reply(faults.response(message.request_id), registered)
 
@@ -93,6 +93,7 @@ class RegistrationTalk(Talk):
             report_only=message.report_only,
             xml_signature=message.xml_signature,
             fingerprint=peer.fingerprint,
+            login=peer.login,
         )
         admission = await self._enrolment.enrol(application, peer)  # before the user's code hears of it
         answer = await self.ask("on_create_party_registration", message)

@@ -184,6 +184,7 @@ class Signatures:
             registration_id=message.get("registration_id") or None,
             ven_name=message.get("ven_name") or None,
             fingerprint=peer.fingerprint,
+            login=peer.login,
         )
         return self._service.concerned(application)
 

@@ -27,6 +27,7 @@ from pyopenadr.v2.profile import ProfileName
 from pyopenadr.v2.xml import DEFAULT_LIMITS, Limits
 from pyopenadr.vtn.doors.conversation import SERVICES, Conversation
 from pyopenadr.vtn.doors.talk import Peer
+from pyopenadr.vtn.identity import LoginMissing
 from pyopenadr.vtn.rate import DEFAULT_RATES, Buckets, Rates
 
 if TYPE_CHECKING:  # it loads `cryptography`, which a VTN without signatures does not need
@@ -151,6 +152,10 @@ class V2Door:
             log.warning("%r from %s is not answered: %s", path, peer.address or "unknown", error)
             self._give_back(claim)
             return 503, b"this VTN can't reach its database now: try again later\n"
+        except LoginMissing as error:
+            log.warning("%r from %s: %s", path, peer.address or "unknown", error)
+            self._give_back(claim)
+            return 401, f"{error}\n".encode()
 
     def _give_back(self, claim: Claim | None) -> None:
         """The message is to come later: then it is not a repetition, also where it is not signed anew."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -28,7 +28,10 @@ _CANCEL_REGISTRATION = "cancel-registration"
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
-    """What a VEN that wants to register says of itself; IDs are None where it gave none."""
+    """What a VEN that wants to register says of itself; IDs are None where it gave none.
+
+    `login` is the venID of the VEN that it has logged in as.
+    """
 
     ven_id: str | None = None
     registration_id: str | None = None
@@ -39,6 +42,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     report_only: bool = False
     xml_signature: bool = False
     fingerprint: str | None = None
+    login: str | None = None
 
 
 class PartyService(Replica):
@@ -158,8 +162,19 @@ class PartyService(Replica):
         ven_id = self._directory.with_fingerprint(fingerprint)
         return self.registration(ven_id) if ven_id is not None else None
 
+    @property
+    def has_logins(self) -> bool:
+        """Whether any VEN logs in."""
+        return self._directory.has_logins
+
+    def logging_in(self, user: str) -> Registration | None:
+        """The VEN that logs in as that user."""
+        ven_id = self._directory.with_login(user)
+        return self.registration(ven_id) if ven_id is not None else None
+
     def concerned(self, application: Application) -> Registration | None:
-        """The VEN that a message is about, by the first of venID, registration ID, certificate and name that says so.
+        """The VEN that a message is about, by the first of venID, registration ID, login, certificate and name that
+        says so.
 
         It need not be the one that sent it.
         """
@@ -168,6 +183,8 @@ class PartyService(Replica):
         if application.registration_id is not None:
             ven_id = self._directory.with_registration(application.registration_id)
             return self.registration(ven_id) if ven_id is not None else None
+        if application.login is not None:
+            return self.registration(application.login)
         found = self.bound(application.fingerprint) if application.fingerprint is not None else None
         named = self._named(application.ven_name)
         return found or next((r for r in named if application.fingerprint is None or r.fingerprint is None), None)
@@ -214,7 +231,7 @@ class PartyService(Replica):
                 )
 
     def find(self, application: Application) -> Registration | None:
-        """The VEN that applies, if it is known: by registration ID, venID, certificate or name, in this order.
+        """The VEN that applies, if it is known: by registration ID, venID, login, certificate or name, in this order.
 
         Raises:
             RemoteProtocolError: 452, its IDs are wrong or do not belong together (2.0b rule 400); 463, it shows the
@@ -230,8 +247,12 @@ class PartyService(Replica):
             )
         if found is None:
             return None
+        if found.identity == "basic":
+            return found  # its certificate does not count
         if owner is not None and owner.ven_id != found.ven_id:
             raise RemoteProtocolError("the certificate is that of another VEN", code="463")
+        if found.identity == "none" and shown is None:
+            return found
         if found.fingerprints and shown not in found.fingerprints:
             text = "has a certificate: connect with it" if shown is None else "has another certificate than this one"
             raise RemoteProtocolError(f"VEN {found.ven_name or found.ven_id!r} {text}", code="463")
@@ -297,6 +318,8 @@ class PartyService(Replica):
                 or base.registration_id != application.registration_id
                 or registration_id not in (None, base.registration_id)
             )
+            if heard and base is not None and base.identity == "basic" and application.login != chosen:
+                raise RemoteProtocolError(f"VEN {chosen!r} has to log in by HTTP Basic", code="463")
             now = self.clock.now()
             registration = Registration(
                 ven_id=chosen,
@@ -315,6 +338,9 @@ class PartyService(Replica):
                 fingerprint=self._print_for(chosen, application.fingerprint, base),
                 signature=base.signature if base is not None else None,
                 second_fingerprint=base.second_fingerprint if base is not None else None,
+                identity=base.identity if base is not None else "certificate",
+                login=base.login if base is not None else None,
+                password_digest=base.password_digest if base is not None else None,
             )
             await self._keep(registration, fresh=fresh)
             if base is not None and base.poll_frequency != registration.poll_frequency:
@@ -421,6 +447,22 @@ class PartyService(Replica):
             ven.registration = amended
         return amended
 
+    async def set_identity(
+        self, ven_id: str, identity: Literal["certificate", "basic", "none"], login: str | None, digest: str | None
+    ) -> Registration:
+        """Keep what a VEN has to show.
+
+        Raises:
+            LocalProtocolError: 452, there is no such VEN; 463, another VEN logs in as that user.
+        """
+        async with self.alone(self._registering, "registering"):
+            ven, other = self._operated(ven_id), self.logging_in(login) if login is not None else None
+            if other is not None and other.ven_id != ven_id:
+                raise LocalProtocolError(
+                    f"VEN {other.ven_id!r} logs in as {login!r} already: give another user", code="463"
+                )
+            return await self._amend(ven, {"identity": identity, "login": login, "password_digest": digest})
+
     async def bind(self, ven_id: str, fingerprint: str, *, in_place_of_oldest: bool = False) -> Registration:
         """Bind a certificate to a VEN, besides the one it has. Safe to repeat.
 
@@ -512,7 +554,7 @@ class PartyService(Replica):
             await self.store.delete_ven(ven_id)
             before = ven.registration
             ven.registration = msgspec.structs.replace(before, registration_id=None)
-            nobody = {"ven_name": None, "fingerprint": None, "second_fingerprint": None}
+            nobody = {"ven_name": None, "login": None, "fingerprint": None, "second_fingerprint": None}
             self._directory.note(msgspec.structs.replace(ven.registration, **nobody), before)
             ven.mailbox = Mailbox()
             self._vens.pop(ven_id, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from pyopenadr.model import Registration
 from pyopenadr.model.time import Duration
 from pyopenadr.vtn.enrolment import fingerprint_text
 from pyopenadr.vtn.intake import check_poll_frequency
+from pyopenadr.vtn.login import IdentityKind
 from pyopenadr.vtn.office import Office
 from pyopenadr.vtn.rest.desk import Desk
 from pyopenadr.vtn.rest.field import Id, Text
@@ -42,11 +44,44 @@ class NewVen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class VenChanges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What shall be different; what is left out stays, null is as for all VENs.
 
-    `poll_frequency` is told to the VEN by having it register again; `signature` is off, accept or require.
+    `poll_frequency` is told to the VEN by having it register again; `signature` is off, accept or require. `identity`
+    is what it has to show: its certificate, a `user` and a `password` by HTTP Basic (basic), or nothing but its name
+    (none), with which WHOEVER REACHES THE VTN MAY SPEAK FOR THE VEN.
     """
 
     poll_frequency: Duration | UnsetType | None = UNSET
     signature: Literal["off", "accept", "require"] | UnsetType | None = UNSET
+    identity: IdentityKind | UnsetType | None = UNSET
+    user: str | None = None
+    password: str | None = None
+
+
+class Ven(msgspec.Struct, frozen=True, kw_only=True):
+    """A VEN as the VTN knows it. `login` is the user that it logs in as, where its `identity` is basic."""
+
+    ven_id: str
+    ven_name: str | None
+    registration_id: str | None
+    profile: str
+    transport: str
+    push_address: str | None
+    report_only: bool
+    xml_signature: bool
+    poll_frequency: Duration
+    registered_at: datetime | None
+    last_seen: datetime | None
+    online: bool
+    fingerprint: str | None
+    signature: str | None
+    second_fingerprint: str | None
+    own_poll_frequency: Duration | None
+    identity: IdentityKind
+    login: str | None
+
+
+def _shown(ven: Registration) -> Ven:
+    """All but the digest of its password."""
+    return Ven(**{name: getattr(ven, name) for name in Ven.__struct_fields__})
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,11 +92,19 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 def _version(ven: Registration) -> object:
     """What the ETag is of: what an operator sets."""
-    return ven.ven_id, ven.own_poll_frequency, ven.signature, ven.fingerprints
+    return (
+        ven.ven_id,
+        ven.own_poll_frequency,
+        ven.signature,
+        ven.fingerprints,
+        ven.identity,
+        ven.login,
+        ven.password_digest,
+    )
 
 
-def _reply(office: Office, ven: Registration) -> Response[Registration]:
-    return Response(_now(office, ven), headers={"etag": tag_of(_version(ven))})
+def _reply(office: Office, ven: Registration) -> Response[Ven]:
+    return Response(_shown(_now(office, ven)), headers={"etag": tag_of(_version(ven))})
 
 
 def known(office: Office, ven_id: str) -> Registration:
@@ -94,7 +137,7 @@ async def list_vens(
     fingerprint: FromQuery[str | None] = None,
     after: After = None,
     limit: Limit = 100,
-) -> Page[Registration]:
+) -> Page[Ven]:
     """The VENs that are known, registered or not, by their IDs."""
     part = search.lower() if search else ""
 
@@ -109,11 +152,11 @@ async def list_vens(
 
     found = sorted(filter(is_wanted, office.service.registrations), key=lambda ven: ven.ven_id)
     page = paged(found, lambda ven: ven.ven_id, after, limit)
-    return Page(items=[_now(office, ven) for ven in page.items], next=page.next)
+    return Page(items=[_shown(_now(office, ven)) for ven in page.items], next=page.next)
 
 
 @post("/", opt=ENROLMENT, summary="Admit a VEN")
-async def add_ven(office: Desk, data: JSONBody[NewVen]) -> Response[Registration]:
+async def add_ven(office: Desk, data: JSONBody[NewVen]) -> Response[Ven]:
     """Register a VEN that has its IDs by other means (2.0b rule 405; 2.0a). One that is registered stays so."""
     if data.poll_frequency is not None:
         check_poll_frequency(data.poll_frequency)
@@ -127,11 +170,11 @@ async def add_ven(office: Desk, data: JSONBody[NewVen]) -> Response[Registration
     if data.poll_frequency is not None:
         made = await office.server.set_poll_frequency(data.ven_id, data.poll_frequency)
     where = f"/api/vens/{quote(made.ven_id, safe='')}"
-    return Response(made, status_code=201, headers={"location": where, "etag": tag_of(_version(made))})
+    return Response(_shown(made), status_code=201, headers={"location": where, "etag": tag_of(_version(made))})
 
 
 @get("/{ven_id:str}", opt=ENROLMENT, summary="A VEN")
-async def show_ven(office: Desk, ven_id: FromPath[str]) -> Response[Registration]:
+async def show_ven(office: Desk, ven_id: FromPath[str]) -> Response[Ven]:
     """One VEN; its ETag is that of what an operator has set."""
     return _reply(office, known(office, ven_id))
 
@@ -139,10 +182,15 @@ async def show_ven(office: Desk, ven_id: FromPath[str]) -> Response[Registration
 @patch("/{ven_id:str}", opt=ENROLMENT, summary="Change what is set of a VEN")
 async def change_ven(
     office: Desk, ven_id: FromPath[str], data: JSONBody[VenChanges], if_match: IfMatch = None
-) -> Response[Registration]:
-    """Say how often a VEN shall poll, or what is done about its signatures. Needs If-Match."""
+) -> Response[Ven]:
+    """Say how often a VEN shall poll, what is done about its signatures, or what it has to show. Needs If-Match."""
+    if data.identity is UNSET and (data.user is not None or data.password is not None):
+        raise Refusal(400, "a user and a password go with identity basic: say that, too")
     async with office.drafting:
         check_version(_version(known(office, ven_id)), if_match)
+        if data.identity is not UNSET:
+            kind = data.identity or "certificate"
+            await office.server.set_identity(ven_id, kind, user=data.user, password=data.password)
         if data.signature is not UNSET:
             await office.server.set_signature(ven_id, data.signature)
         if data.poll_frequency is not UNSET:
@@ -151,11 +199,11 @@ async def change_ven(
 
 
 @post("/{ven_id:str}/fingerprints", opt=ENROLMENT, summary="Bind a certificate to a VEN")
-async def add_fingerprint(office: Desk, ven_id: FromPath[str], data: JSONBody[Certificate]) -> Response[Registration]:
+async def add_fingerprint(office: Desk, ven_id: FromPath[str], data: JSONBody[Certificate]) -> Response[Ven]:
     """Bind a certificate to a VEN; a second one while it changes from one to the other."""
     known(office, ven_id)
     await office.server.add_fingerprint(ven_id, data.fingerprint)
-    return Response(known(office, ven_id), status_code=201)
+    return Response(_shown(known(office, ven_id)), status_code=201)
 
 
 @delete(
