@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help check test kill demo bench docs format clean
+.PHONY: help check test kill days demo bench docs format clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,6 +34,9 @@ test: check  ## The checks, then every test
 kill: $(STAMP)  ## Kill a VEN 200 times, and workers under load on each database engine; takes 15 minutes
 	@PYOPENADR_VEN_KILLS=200 $(BIN)/python -m pytest -q -s tests/faults/test_ven_kill.py
 	@PYOPENADR_KILLS=200 $(BIN)/python -m pytest -q -s tests/faults/test_worker_kill.py
+
+days: $(STAMP)  ## Live a day for each message and each fault that it can meet; takes ten minutes
+	@PYOPENADR_WHOLE_DAYS=1 $(BIN)/python -m pytest -q -n 2 tests/faults/test_every_message_lost.py
 
 demo: $(STAMP)  ## A server and a client live a whole event before your eyes
 	@$(BIN)/pyopenadr demo

@@ -37,6 +37,7 @@ class Pair:
 
     Args:
         start: the instant at which the clock stands in the beginning.
+        clock: a clock of your own in place of one that stands at `start`.
         ven: settings of the first VEN, as for `OpenADRClient`.
         vtn: settings of the VTN, as for `OpenADRServer`.
         ven_name: the name of the first VEN.
@@ -47,12 +48,13 @@ class Pair:
         self,
         *,
         start: datetime = START,
+        clock: StillClock | None = None,
         ven: dict[str, Any] | None = None,
         vtn: dict[str, Any] | None = None,
         ven_name: str = "ven",
         seed: int = 0,
     ) -> None:
-        self.clock = StillClock(start)
+        self.clock = clock if clock is not None else StillClock(start)
         self.recorder = Recorder()
         self.fault: FaultHook | None = None
         self._random = random.Random(seed)

@@ -6,6 +6,7 @@ what goes wrong; with a `FakeClock` a whole event can be lived through in no tim
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -25,13 +26,19 @@ class Fault:
     """What happens to one request.
 
     `lose_request`: it never arrives. `lose_reply`: it arrives, its answer does not. `duplicate`: it arrives twice,
-    the second answer comes back. `delay_s`: it takes that many seconds of the clock to arrive.
+    the second answer comes back. `delay_s`: it takes that many seconds of the clock to arrive, and `delay_reply_s` the
+    answer: what is sent meanwhile overtakes it. `repeat_after_s`: a copy of it arrives that much later once more, and
+    nobody reads the answer. `truncate_request`, `truncate_reply`: only the first half arrives.
     """
 
     lose_request: bool = False
     lose_reply: bool = False
     duplicate: bool = False
     delay_s: float = 0.0
+    delay_reply_s: float = 0.0
+    repeat_after_s: float = 0.0
+    truncate_request: bool = False
+    truncate_reply: bool = False
 
 
 FaultHook = Callable[[str, bytes], Fault | None]
@@ -45,6 +52,7 @@ class MemoryTransport:
         self.door = door
         self.fault = fault
         self._clock = clock if clock is not None else SystemClock()
+        self._copies: set[asyncio.Task[None]] = set()
 
     async def post(self, url: str, body: bytes) -> Reply:
         """Hand `body` to the door, unless the fault for it says otherwise.
@@ -58,12 +66,25 @@ class MemoryTransport:
             await self._clock.sleep(fault.delay_s)
         if fault.lose_request:
             raise TransportError(f"the request to {path} was lost on its way")
-        status, answer = await self.door(path, body)
+        if fault.repeat_after_s > 0:
+            copy = asyncio.get_running_loop().create_task(self._repeat(path, body, fault.repeat_after_s))
+            self._copies.add(copy)
+            copy.add_done_callback(self._copies.discard)
+        arriving = body[: len(body) // 2] if fault.truncate_request else body
+        status, answer = await self.door(path, arriving)
         if fault.duplicate:
-            status, answer = await self.door(path, body)
+            status, answer = await self.door(path, arriving)
+        if fault.delay_reply_s > 0:
+            await self._clock.sleep(fault.delay_reply_s)
         if fault.lose_reply:
             raise TransportError(f"the answer of {path} was lost on its way")
-        return Reply(status, answer)
+        return Reply(status, answer[: len(answer) // 2] if fault.truncate_reply else answer)
+
+    async def _repeat(self, path: str, body: bytes, after_s: float) -> None:
+        await self._clock.sleep(after_s)
+        await self.door(path, body)
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Forget the copies that are still on their way."""
+        for copy in tuple(self._copies):
+            copy.cancel()

@@ -20,6 +20,9 @@ from pyopenadr.ven.state import Ledger
 
 __all__ = ["Requester"]
 
+LANE = "wanted reports"
+"""Where the request for the VTN's reports waits."""
+
 REMEMBERED = 200
 """How many reports are remembered, so that one which arrives again is not handed over twice."""
 
@@ -90,16 +93,21 @@ class Requester:
 
     async def create(self, requests: Sequence[ReportRequest]) -> wire.OadrCreatedReport | wire.OadrResponse | None:
         """Ask the VTN for reports (2.0b rules 317, 321, 322, 338)."""
-        message = wire.OadrCreateReport(
+        reply = await self._session.tell("EiReport", self._question(requests), wire.OadrCreatedReport)
+        self._note(requests)
+        return reply
+
+    def _question(self, requests: Sequence[ReportRequest]) -> wire.OadrCreateReport:
+        return wire.OadrCreateReport(
             request_id=self._session.new_id(),
             report_requests=tuple(lower_request(request) for request in requests),
             ven_id=self._ven_id(),
         )
-        reply = await self._session.tell("EiReport", message, wire.OadrCreatedReport)
+
+    def _note(self, requests: Sequence[ReportRequest]) -> None:
         for request in requests:
             self._requests[request.report_request_id] = request
             self._ledger.put("wanted report", request.report_request_id, request)
-        return reply
 
     async def cancel(
         self, names: Sequence[str], report_to_follow: bool
@@ -129,7 +137,7 @@ class Requester:
         return wire.OadrRegisteredReport(response=answer, ven_id=self._ven_id())
 
     async def ask_for_wanted(self) -> None:
-        """Ask for what the user wants of the offer."""
+        """Ask for what the user wants of the offer, again and again until the VTN has answered."""
         handler = self._wanted_reports()
         if handler is None or not self.capabilities:
             return
@@ -139,13 +147,32 @@ class Requester:
             if strange := [item for item in requests if not isinstance(item, ReportRequest)]:
                 raise HandlerFailed(f"wanted_reports returned {strange[0]!r}: return ReportRequests")
             if requests:
-                await self.create(requests)
+                self._insist(requests)
         except (HandlerFailed, TypeError) as error:
             self._journal.error(f"no report is asked for: {error}")
         except OpenADRError as error:
+            self._journal.error(f"no report is asked for: {error}")
+
+    def _insist(self, requests: Sequence[ReportRequest]) -> None:
+        message = self._question(requests)
+
+        def refused(error: OpenADRError) -> None:
             self._journal.error(f"the VTN does not give the reports that were asked for: {error}")
             if asks_to_register(error):
                 self._on_lost(error)
+
+        self._outbox.drop(LANE)  # what was wanted of an older offer
+        self._outbox.put(
+            LANE,
+            Letter(
+                service="EiReport",
+                subject="the request for reports",
+                build=lambda: message,
+                expected=(wire.OadrCreatedReport,),
+                delivered=lambda reply: self._note(requests),
+                refused=refused,
+            ),
+        )
 
     # -- data ----------------------------------------------------------------------------------------------------
 

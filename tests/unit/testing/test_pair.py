@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from pyopenadr import ConfigError, DataPoint, Event, OpenADRClient, Signal, Unit
-from pyopenadr.testing import Fault, Pair
+from pyopenadr.testing import Fault, Pair, StillClock
+from pyopenadr.transport.memory import MemoryTransport
 from pyopenadr.v2 import wire
 from pyopenadr.ven import EndReason, TimedInterval
 
@@ -128,3 +129,46 @@ async def test_a_recorder_lists_types_without_idle_polls_and_forgets() -> None:
         assert pair.recorder.types() == []
         assert set(pair.recorder.types(polls=True)) == {"oadrPoll", "oadrResponse"}
         assert pair.recorder.received(wire.OadrResponse, who="nobody") == []
+
+
+@pytest.mark.parametrize("fault", [Fault(truncate_request=True), Fault(truncate_reply=True), Fault(delay_reply_s=90)])
+async def test_a_spoilt_answer_is_made_good(fault: Fault) -> None:
+    calls: list[str] = []
+
+    async def decide(event: Event) -> str:
+        calls.append(event.event_id)
+        return "optIn"
+
+    async with Pair(ven={"on_event": decide}) as pair:
+        event = await pair.event(1)
+        hit: list[Fault] = []
+
+        def spoil(path: str, body: bytes) -> Fault | None:
+            if b"oadrCreatedEvent" not in body or hit:
+                return None
+            hit.append(fault)
+            return fault
+
+        pair.fault = spoil
+        await pair.advance(minutes=3)
+        assert hit == [fault]
+        assert [a.opt_type for a in await pair.vtn.answers(event.event_id)] == ["optIn"]
+        assert calls == [event.event_id]
+
+
+async def test_a_copy_arrives_late() -> None:
+    taken: list[str] = []
+
+    async def door(path: str, body: bytes) -> tuple[int, bytes]:
+        taken.append(f"{body.decode()} at {clock.now():%H:%M}")
+        return 200, b"taken"
+
+    clock = StillClock(datetime(2030, 1, 1, 12, tzinfo=UTC))
+    faults = iter([Fault(repeat_after_s=600)])
+    transport = MemoryTransport(door, fault=lambda path, body: next(faults, None), clock=clock)
+    assert (await transport.post("http://vtn/a", b"first")).body == b"taken"
+    await clock.advance(60)
+    await transport.post("http://vtn/a", b"second")
+    await clock.advance(600)
+    assert taken == ["first at 12:00", "second at 12:01", "first at 12:10"]
+    await transport.close()
