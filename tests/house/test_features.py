@@ -22,8 +22,9 @@ MUST = {
     "H": [*range(1, 24), 26, 27, 30, 34],
     "I": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16],
     "J": [1, 2, 4, 6, 7],
-    "K": [*range(1, 14), 15, 21],
+    "K": [*range(1, 16), 17, 18, 21, 22, 24],
     "L": [1, 2, 4, 5, 6, *range(10, 15), *range(17, 25)],
+    "M": [*range(1, 11), 12, 13, 18, 19],
 }
 """The rows that have to be on the page, by their letter."""
 STATUS = re.compile(r"yes|(?:in part|not): \S.*")
