@@ -35,10 +35,13 @@ def normalised(uri: str) -> str:
     """The form in which equal URIs are equal texts.
 
     Scheme and host in lower case, escapes in one form, no dot segments, no default port, `/` for no path. What is
-    no URI is equal only to itself.
+    no URI is equal only to itself: what has control characters within it, for example, which `urlsplit` passes over.
     """
+    uri = uri.strip(" ")
+    if not uri.isprintable():
+        return uri
     try:
-        parts = urlsplit(_ESCAPE.sub(_one_form, uri.strip()))
+        parts = urlsplit(_ESCAPE.sub(_one_form, uri))
     except ValueError:  # such as http://[::1
         return uri
     scheme = parts.scheme.lower()
