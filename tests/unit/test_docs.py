@@ -387,6 +387,43 @@ def test_the_programs_of_the_readme_run_together(tmp_path: Path) -> None:
         assert not any("Traceback" in line for line in [*server.lines, *client.lines])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("page", "server_says", "device_says"),
+    [
+        ("device.md", [r"\S+ answers optIn"], [r"announced: \[1\.0, 2\.0\]", "level 1 so 1500 W", "level 2 so 1000 W"]),
+        (
+            "vtn.md",
+            ["welcome customer-17", r"stored customer-17 2000\.0", r"stored customer-17 1000\.0"],
+            [r"announced: \[2\.0, 1\.0\]", "level 2 so 1000 W", "level 1 so 1500 W", "over: completed so 2000 W"],
+        ),
+    ],
+)
+def test_the_programs_of_the_tutorial_do_what_it_says(
+    page: str, server_says: list[str], device_says: list[str], tmp_path: Path
+) -> None:
+    """As they stand there, but for the port, and with less time until the event and between readings."""
+    heater = python_blocks(DOCS / "tutorial" / "device.md")[0]
+    text = (DOCS / "tutorial" / page).read_text("utf-8")
+    server = python_blocks(DOCS / "tutorial" / page)[-1]
+    for name, table in re.findall(r"`(\w+\.csv)`.*?^```csv\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        (tmp_path / name).write_text(re.sub(r"^20,", "2,", table, flags=re.MULTILINE), "utf-8")
+    port = free_port()
+    changes = [("port=8080", f"port={port}"), ("timedelta(seconds=30)", "timedelta(seconds=3)")]
+    if page == "device.md":
+        changes.append(("timedelta(seconds=20)", "timedelta(seconds=2)"))
+    server = replaced(server, *changes).replace("seconds=5", "seconds=1")
+    until = time.monotonic() + 30
+    with (
+        running(server, tmp_path / "vtn.py") as vtn,
+        running(replaced(heater, ("127.0.0.1:8080", f"127.0.0.1:{port}")), tmp_path / "heater.py") as ven,
+    ):
+        for program, patterns in ((ven, device_says), (vtn, server_says)):
+            for pattern in patterns:
+                assert program.says(pattern, until), f"{pattern}\nVEN: {ven.lines}\nVTN: {vtn.lines}"
+        assert not any("Traceback" in line for line in [*vtn.lines, *ven.lines])
+
+
 async def test_the_client_of_openleadr_and_ours_are_both_right() -> None:
     """Both programs of the guide make a client with a report and a handler; only their loop is left out."""
     theirs, ours = python_blocks(DOCS / "howto" / "openleadr.md")
