@@ -194,9 +194,7 @@ WITHDRAWN = (11, 24, 26, 28, 34, 39, 44, 49, 54, 55, 310, 320, 323, 326, 332, 50
 UNTESTABLE: Mapping[tuple[int, str], str] = MappingProxyType(
     {
         (57, "vtn"): "a VTN receives no events",
-        (64, "ven"): "there is no 2.0a VEN to test",
         (110, "vtn"): "any value keeps it",
-        (506, "ven"): "it is a choice, and ours speaks 2.0b",
         (507, "vtn"): "there is no XMPP to test",
         (515, "ven"): "there is no XMPP to test",
         (515, "vtn"): "there is no XMPP to test",

@@ -20,7 +20,9 @@ from pyopenadr.ven.listener import Listener
 from tests.conformance.scene import HearingVtn, yes
 from tests.unit.v2 import sample
 from tests.unit.v2.sample import KILOWATT, MINUTE
+from tests.unit.ven import site_a as profile_a
 from tests.unit.ven.scripted import HOUR, NOW, client_of, event, running
+from tests.unit.vtn.sample import event as vtn_event
 
 PATH = "/OpenADR2/Simple/2.0b/"
 replace = msgspec.structs.replace
@@ -360,3 +362,19 @@ def test_rule_069_116_ven_simple_is_a_level_whatever_its_type_says() -> None:
     priced = replace(element, event_signals=(replace(element.event_signals[0], signal_type="price"),))
     assert lift_event(priced) == lift_event(element)
     assert lift_event(priced).signals[0].signal_type == "level"
+
+
+async def test_rule_064_ven_a_20a_ven_answers_before_it_asks_again() -> None:
+    async def slowly(event: Event) -> str:
+        await both.clock.sleep(25)
+        return "optIn"
+
+    async with profile_a.site(on_event=slowly, poll_interval=10) as both, profile_a.running(both):
+        for number in range(2):
+            await both.vtn.add_event(vtn_event(f"e{number}"))
+        await both.clock.advance(50)
+        first, *rest = both.kinds
+        assert first == "oadrRequestEvent"
+        assert rest[:3] == ["oadrRequestEvent", "oadrCreatedEvent", "oadrRequestEvent"]
+        answer = next(it for it in both.posted if isinstance(it, wire.OadrCreatedEvent))
+        assert [it.event_id for it in answer.event_responses or ()] == ["e0", "e1"]

@@ -14,7 +14,10 @@ from pyopenadr.ven.session import base_of
 from tests.conformance.scene import HearingVtn, yes
 from tests.unit.v2.sample import EURO_PER_KWH
 from tests.unit.ven.scripted import HOUR, NOW, client_of, event, refusal, running
+from tests.unit.ven.site_a import running as running_a
+from tests.unit.ven.site_a import site
 from tests.unit.ven.test_report import KILOWATT, STATUS, asked, create, number, offering, readings
+from tests.unit.vtn.sample import event as vtn_event
 
 PUSH = Listener(host=None, public_url="https://ven.example/far")
 
@@ -148,3 +151,13 @@ async def test_rule_512_ven_market_contexts_are_compared_as_uris_and_ids_by_lett
         assert list(ven.events) == ["same"]
     answers = [it for m in vtn.sent(wire.OadrCreatedEvent) for it in m.event_responses or ()]
     assert {it.event_id: it.response_code for it in answers} == {"same": "200", "other": "462", "mine": "452"}
+
+
+async def test_rule_506_ven_it_speaks_20a_with_a_vtn_of_that_kind() -> None:
+    async with site() as both, running_a(both):  # it decodes what the VEN sends as 2.0a, at the address of 2.0a
+        await both.vtn.add_event(vtn_event())
+        await both.clock.advance(11)
+        assert both.heard == [("e1", 0, False)]
+        assert await both.opts() == [("e1", 0, "optIn")]
+        assert set(both.kinds) == {"oadrRequestEvent", "oadrCreatedEvent"}
+        assert [it.profile for it in both.vtn.vens] == ["2.0a"]

@@ -63,6 +63,7 @@ class Agent:
             plan.vtn.url,
             ven_id=plan.ven.ven_id,
             vtn_id=plan.vtn.vtn_id,
+            profile=plan.vtn.profile,
             state=state,
             poll_interval=plan.ven.poll_seconds,
             resource_ids=plan.ven.resources,

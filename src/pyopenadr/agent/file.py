@@ -58,7 +58,7 @@ def read_plan(path: str | os.PathLike[str]) -> Plan:
 def _check(plan: Plan, wrong: Any) -> None:
     """What the types can't say."""
     try:
-        base_of(plan.vtn.url)
+        base_of(plan.vtn.url, plan.vtn.profile)
     except ConfigError as error:
         raise wrong(".vtn.url", str(error)) from error
     if (plan.vtn.user is None) != (plan.vtn.password is None):
@@ -67,6 +67,8 @@ def _check(plan: Plan, wrong: Any) -> None:
         check_login(plan.vtn.basic, plan.vtn.url)
     except ConfigError as error:
         raise wrong(".vtn.user", str(error)) from error
+    if plan.vtn.profile == "2.0a":
+        _check_2_0a(plan, wrong)
     if plan.tls.sign and (plan.tls.cert is None or plan.tls.key is None):
         raise wrong(".tls.sign", "signing needs cert and key")
     for number, rule in enumerate(plan.opt.rules):
@@ -87,6 +89,19 @@ def _check(plan: Plan, wrong: Any) -> None:
                 data_point(point.reading, r_id=point.id, resource_id=point.resource, unit=point.unit)
             except OpenADRError as error:
                 raise wrong(f".reports[{number}].points[{position}]", str(error)) from error
+
+
+def _check_2_0a(plan: Plan, wrong: Any) -> None:
+    """Whether nothing is wanted that 2.0a does not have."""
+    if not plan.ven.ven_id:
+        raise wrong(".ven", "2.0a has no registration: give the ven_id that was agreed upon with the VTN's operator")
+    if plan.reports:
+        raise wrong(".reports", "2.0a has no reports: leave them out, or vtn.profile if the VTN speaks 2.0b")
+    if plan.tls.sign:
+        raise wrong(".tls.sign", "2.0a has no signatures: leave it out, or vtn.profile if the VTN speaks 2.0b")
+    for number, signal in enumerate(plan.signals):
+        if signal.signal != "SIMPLE":
+            raise wrong(f".signals[{number}].signal", f"2.0a has the signal SIMPLE only, not {signal.signal}")
 
 
 def _with_environment(value: Any, path: object) -> Any:

@@ -41,10 +41,13 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class VtnPlan(_Part, frozen=True, kw_only=True):
-    """Whom to talk to. `vtn_id` is checked if it is given. `user` and `password` are those of HTTP Basic."""
+    """Whom to talk to. `vtn_id` is checked if it is given. With `profile` 2.0a the VEN needs its `ven_id`, and has
+    SIMPLE events only: no reports and no signatures. `user` and `password` are those of HTTP Basic.
+    """
 
     url: str
     vtn_id: str | None = None
+    profile: Literal["2.0a", "2.0b"] = "2.0b"
     user: str | None = None
     password: str | None = None
 

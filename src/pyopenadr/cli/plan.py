@@ -184,7 +184,9 @@ def state_of(plan: Plan) -> Path | None:
 
     if plan.ven.state == "none":
         return None
-    return Path(plan.ven.state) if plan.ven.state is not None else default_state(plan.ven.name, plan.vtn.url)
+    if plan.ven.state is not None:
+        return Path(plan.ven.state)
+    return default_state(plan.ven.name, plan.vtn.url, plan.vtn.profile)
 
 
 def socket_of(plan: Plan) -> Path | None:

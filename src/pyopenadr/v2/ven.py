@@ -15,7 +15,7 @@ from pyopenadr.model.time import ZERO, total_seconds
 from pyopenadr.model.uri import normalised
 from pyopenadr.v2 import faults, wire
 from pyopenadr.v2.bridge import lift_event
-from pyopenadr.v2.signal import check_periods, check_values, is_legal
+from pyopenadr.v2.signal import SIMPLE, check_periods, check_values, is_legal
 
 __all__ = [
     "Consideration",
@@ -30,6 +30,7 @@ __all__ = [
     "executed_span",
     "keep_offset",
     "random_offset",
+    "simple_only",
 ]
 
 
@@ -226,6 +227,12 @@ def _check(event: Event, scope: VenScope) -> None:
             raise RemoteProtocolError(
                 f"it is not clear which resource signal {signal.signal_id!r} is for", code="469", rule="112"
             )
+
+
+def simple_only(supports: Callable[[Signal], bool] | None) -> Callable[[Signal], bool]:
+    """What a 2.0a VEN can follow: the SIMPLE signal (2.0b rule 7), if `supports` has nothing against it."""
+    decides = supports if supports is not None else is_legal
+    return lambda signal: signal.signal_name == SIMPLE and decides(signal)
 
 
 def _check_target(event: Event, scope: VenScope) -> None:

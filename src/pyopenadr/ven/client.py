@@ -1,14 +1,14 @@
-"""`OpenADRClient`: a VEN for OpenADR 2.0b over simple HTTP, in pull mode."""
+"""`OpenADRClient`: a VEN for OpenADR 2.0b, or 2.0a, over simple HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import random as randomness
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from pyopenadr.clock import Clock, SystemClock
 from pyopenadr.errors import ConfigError
@@ -17,9 +17,11 @@ from pyopenadr.model.report import DEFAULT_HISTORY
 from pyopenadr.model.timeline import Step, in_force, timeline
 from pyopenadr.transport.http import HttpTransport, check_login
 from pyopenadr.transport.port import Transport
-from pyopenadr.v2.ven import KnownEvent, VenScope, executed_span
+from pyopenadr.v2.profile import ProfileName
+from pyopenadr.v2.ven import KnownEvent, VenScope, executed_span, simple_only
 from pyopenadr.ven.backoff import Draw
 from pyopenadr.ven.blocking import BlockingClient
+from pyopenadr.ven.ending import Ending, finish
 from pyopenadr.ven.failsafe import FailSafe
 from pyopenadr.ven.frame import frame_of
 from pyopenadr.ven.handler import Handler, HandlerSlot, handler_of
@@ -105,6 +107,7 @@ class OpenADRClient(ManualMode):
         ven_id: str | None = None,
         registration_id: str | None = None,
         vtn_id: str | None = None,
+        profile: ProfileName = "2.0b",
         state: str | os.PathLike[str] | Ledger | None = None,
         auto_polling: bool = False,
         on_event: Handler | None = None,
@@ -161,10 +164,13 @@ class OpenADRClient(ManualMode):
 
         Args:
             ven_name: the name under which the VTN knows this VEN.
-            vtn_url: the VTN's address; `/OpenADR2/Simple/2.0b` is added if it does not end in it.
+            vtn_url: the VTN's address; `/OpenADR2/Simple/2.0b` (2.0a: `/OpenADR2/Simple`) is added if it does not end
+                in it.
             ven_id: the VEN's id if it was agreed upon beforehand. With `registration_id` too the VEN counts as
                 registered.
             vtn_id: the VTN's id, if it is known: another VTN is not registered with, and its events are refused.
+            profile: "2.0b", or "2.0a" for a VTN of that kind: SIMPLE events only, without registration, reports, opts
+                and signatures. It needs `ven_id`.
             state: the file in which the client keeps what it must not forget: registration, events, what it still
                 has to send, and so on, so that a restart goes on where it stopped. Each VEN needs one of its own.
                 "auto" takes one for each name and address in `$XDG_STATE_HOME/pyopenadr` (`~/.local/state/pyopenadr`).
@@ -214,7 +220,7 @@ class OpenADRClient(ManualMode):
                 resource_ids=frozenset(resource_ids),
                 party_ids=frozenset(party_ids),
                 device_classes=frozenset(device_classes),
-                supports=supports,
+                supports=supports if profile == "2.0b" else simple_only(supports),
                 resolves=resolves,
             ),
             default_opt=default_opt,
@@ -242,11 +248,12 @@ class OpenADRClient(ManualMode):
             )
         identity = Identity(ven_name=ven_name, ven_id=ven_id, registration_id=registration_id, vtn_id=vtn_id)
         journal = Journal(lambda: identity.ven_id or ven_name)
+        base = base_of(vtn_url, profile)
         ledger: Ledger = MemoryLedger()
         if state is not None:
             from pyopenadr.ven.statefile import open_ledger
 
-            ledger = open_ledger(state, ven_name=ven_name, vtn=base_of(vtn_url), complain=journal.error)
+            ledger = open_ledger(state, ven_name=ven_name, vtn=base, complain=journal.error, profile=profile)
         seal = Seal(
             clock=clock,
             draw=draw,
@@ -256,8 +263,9 @@ class OpenADRClient(ManualMode):
             trust=vtn_signature,
             window=interval("signature_window", signature_window),
             accept=signature_accept,
+            profile=profile,
         )
-        session = Session(vtn_url, transport, clock=clock, draw=draw, journal=journal, seal=seal)
+        session = Session(base, transport, clock=clock, draw=draw, journal=journal, seal=seal)
         registrar = Registrar(
             identity,
             session,
@@ -446,7 +454,7 @@ class OpenADRClient(ManualMode):
         """
         stop, ended = self._stop, self._ended
         if stop is not None and ended is not None and not ended.done():
-            stop.get_loop().call_soon_threadsafe(_finish, stop)
+            stop.get_loop().call_soon_threadsafe(finish, stop)
         return Ending(ended)
 
     async def close(self) -> None:
@@ -486,19 +494,3 @@ class OpenADRClient(ManualMode):
         self._parts.events.clear_tasks()
         await self._parts.session.transport.close()
         await self._parts.ledger.kept()
-
-
-class Ending:
-    """Awaited, it waits until the client has stopped. Nobody has to."""
-
-    def __init__(self, ended: asyncio.Future[None] | None) -> None:
-        self._ended = ended
-
-    def __await__(self) -> Generator[Any, None, None]:
-        if self._ended is not None and not self._ended.done():
-            yield from asyncio.shield(self._ended).__await__()
-
-
-def _finish(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

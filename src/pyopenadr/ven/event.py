@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -206,6 +207,16 @@ class EventBook:
             if event_id not in self._ending:
                 self._await_end(event_id, ending)
         self._send_when_decided()
+
+    async def answered(self) -> None:
+        """Wait until the VTN has got its answers (2.0b rule 64), but no longer than a handler may take.
+
+        It must not be deaf for long, so it does not wait for those that somebody decides about later.
+        """
+        for _ in range(math.ceil(self._caller.timeout_s / GATHER_S)):
+            if not self._answers and not any(map(self._is_open, self._deciding)):
+                return
+            await self._clock.sleep(GATHER_S)
 
     def clear_tasks(self) -> None:
         """The client stops: its tasks are gone, and so is what was being decided."""

@@ -16,6 +16,7 @@ from pyopenadr.clock import Clock, SystemClock
 from pyopenadr.errors import ConfigError
 from pyopenadr.transport.http import HttpTransport, check_login
 from pyopenadr.transport.port import Reply, Transport
+from pyopenadr.v2.profile import ProfileName
 from pyopenadr.ven.backoff import Draw
 from pyopenadr.ven.client import OpenADRClient
 from pyopenadr.ven.journal import Journal
@@ -82,9 +83,9 @@ class VenFleet:
     def __iter__(self) -> Iterator[OpenADRClient]:
         return iter(tuple(self._clients.values()))
 
-    def get(self, ven_name: str, vtn_url: str) -> OpenADRClient | None:
-        """The VEN of that name at that VTN, if there is one."""
-        return self._clients.get((ven_name, base_of(vtn_url)))
+    def get(self, ven_name: str, vtn_url: str, profile: ProfileName = "2.0b") -> OpenADRClient | None:
+        """The VEN of that name and profile at that VTN, if there is one."""
+        return self._clients.get((ven_name, base_of(vtn_url, profile)))
 
     def add(self, ven_name: str, vtn_url: str, **settings: Any) -> OpenADRClient:
         """Add a VEN; if the fleet runs, it begins at once. `settings` are those of `OpenADRClient`.
@@ -92,10 +93,10 @@ class VenFleet:
         Raises:
             ConfigError: a setting is wrong, or there is such a VEN already.
         """
-        key = (ven_name, base_of(vtn_url))
+        values = {"clock": self._clock} | self._settings | settings
+        key = (ven_name, base_of(vtn_url, values.get("profile", "2.0b")))
         if key in self._clients:
             raise ConfigError(f"the fleet has a VEN {ven_name!r} at {key[1]} already")
-        values = {"clock": self._clock} | self._settings | settings
         transport: Transport | None = values.pop("transport", None)
         own = {name: values.pop(name) for name in _OF_TRANSPORT if name in values}
         if transport is None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -23,9 +24,20 @@ from pyopenadr.ven.registration import State
 
 __all__ = ["Listener", "PushApp", "PushDoor", "Reception"]
 
-_PATH: Final = re.compile(
-    r"(?:.*/)?OpenADR2/Simple/2\.0b/(?:EiEvent|EiReport|EiRegisterParty)/?", re.IGNORECASE
-).fullmatch
+_PATHS: Final = MappingProxyType(
+    {
+        "2.0a": re.compile(r"(?:.*/)?OpenADR2/Simple/EiEvent/?", re.IGNORECASE).fullmatch,
+        "2.0b": re.compile(
+            r"(?:.*/)?OpenADR2/Simple/2\.0b/(?:EiEvent|EiReport|EiRegisterParty)/?", re.IGNORECASE
+        ).fullmatch,
+    }
+)
+_HINTS: Final = MappingProxyType(
+    {
+        "2.0a": b"a 2.0a VEN has the service EiEvent below /OpenADR2/Simple\n",
+        "2.0b": b"a VEN has the services EiEvent, EiReport and EiRegisterParty below /OpenADR2/Simple/2.0b\n",
+    }
+)
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _BODY_TIMEOUT_S = 30.0
 
@@ -77,16 +89,18 @@ class Listener:
 
 
 class PushDoor:
-    """Answers what the VTN pushes. `vtn_host` is the host name of the VTN's address."""
+    """Answers what the VTN pushes. `vtn_host` is the host name of the VTN's address. `hint` says where to push to."""
 
     def __init__(self, parts: Parts, listener: Listener, vtn_host: str) -> None:
         self._parts = parts
         self._marks = frozenset(mark.upper() for mark in listener.vtn_fingerprints)
         self._host = vtn_host
+        self._path = _PATHS[parts.session.profile]
+        self.hint = _HINTS[parts.session.profile]
 
     def is_mine(self, path: str) -> bool:
         """Whether something is answered at that path, or one that is the same by RFC 3986 (2.0b rule 511)."""
-        return (_PATH(path) or _PATH(normalised(path))) is not None
+        return (self._path(path) or self._path(normalised(path))) is not None
 
     def admits(self, tls: MutableMapping[str, Any]) -> bool:
         """Whether the certificate of a connection is that of our VTN."""
@@ -99,7 +113,7 @@ class PushDoor:
     async def handle(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Answer a POST: the HTTP status, and the reply (or, for a status that is not 200, plain text)."""
         if not self.is_mine(path):
-            return 404, b"a VEN has the services EiEvent, EiReport and EiRegisterParty below /OpenADR2/Simple/2.0b\n"
+            return 404, self.hint
         parts = self._parts
         try:
             message = parts.session.read(body).message
@@ -116,6 +130,8 @@ class PushDoor:
         except OpenADRError as error:
             parts.journal.warning(f"{message.message_type} that was pushed is refused: {error}")
             reply = _fault_reply(message, error, parts.registrar.identity.ven_id)
+            if parts.session.profile == "2.0a":
+                reply = wire.OadrResponse(response=reply["response"])  # without a venID
         except Exception:  # noqa: BLE001 - a bug in the handling of one message must not be the VTN's matter
             parts.journal.exception(f"{message.message_type} could not be handled; this is a bug in pyopenadr")
             return 500, b"the VEN failed on this message\n"
@@ -194,7 +210,7 @@ class PushApp:
     def _refusal(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[int, bytes] | None:
         """What is wrong with the request before its body is read, if anything is."""
         if not self._door.is_mine(scope["path"]):
-            return 404, b"nothing is here; OpenADR 2.0b is at /OpenADR2/Simple/2.0b/<service>\n"
+            return 404, self._door.hint
         tls = (scope.get("extensions") or {}).get("tls", {})
         if "not_after" in tls and tls["not_after"] < self._now():
             return 403, b"the certificate of this connection has expired: connect with a new one\n"

@@ -1,4 +1,7 @@
-"""Auto mode: register, exchange METADATA, fetch the events, and then poll for ever, whatever happens."""
+"""Auto mode: register, exchange METADATA, fetch the events, and then poll for ever, whatever happens.
+
+In 2.0a, which has only events, it fetches these for ever.
+"""
 
 from __future__ import annotations
 
@@ -131,14 +134,11 @@ class Loop:
                 await self._clock.sleep(self._again_after.total_seconds())
             if self._registrar.state is State.ENDED:
                 return DEFAULT_POLL_INTERVAL.total_seconds()
-            if self._registrar.state is not State.REGISTERED:
-                await self._register()
-            if not self._is_served:
-                await self._bootstrap()
-            if self._resync is None:
-                await self._drain()
-            elif not self._has_asked:
+            if self._session.profile == "2.0a":
+                await self._dispatcher.events.answered()
                 await self.request_event()
+            else:
+                await self._keep_up()
             self._has_asked = False
         except OpenADRError as error:
             return self._failed(error)
@@ -150,6 +150,17 @@ class Loop:
         interval = (self._resync or self._registrar.poll_interval).total_seconds()
         return interval * (1.0 + self._jitter * self._draw.random())
 
+    async def _keep_up(self) -> None:
+        """What a 2.0b VEN does each time."""
+        if self._registrar.state is not State.REGISTERED:
+            await self._register()
+        if not self._is_served:
+            await self._bootstrap()
+        if self._resync is None:
+            await self._drain()
+        elif not self._has_asked:
+            await self.request_event()
+
     def _failed(self, error: OpenADRError) -> float:
         self._on_contact(False)
         if asks_to_register(error):
@@ -159,7 +170,7 @@ class Loop:
             longest = min(max(self._registrar.poll_interval.total_seconds(), LEAST_CAP_S), MOST_CAP_S)
         self._backoff.most_s = self._outbox.most_wait_s = longest
         wait = self._backoff.next(getattr(error, "retry_after_s", None))
-        self._journal.warning(f"{_told(error)}; next try in {wait:.1f} s")
+        self._journal.warning(f"{_told(error, self._session.profile)}; next try in {wait:.1f} s")
         return wait
 
     # -- the way to a registration -------------------------------------------------------------------------------
@@ -226,19 +237,23 @@ class Loop:
 
     async def request_event(self, reply_limit: int | None = None) -> wire.Message | None:
         """Fetch all events, and have them handled (2.0b rules 27, 405)."""
-        message = wire.OadrRequestEvent(
-            request_id=self._session.new_id(), ven_id=self._registrar.ven_id, reply_limit=reply_limit
-        )
+        message = self.question(reply_limit)
         reply = await self._session.tell("EiEvent", message, wire.OadrDistributeEvent)
         self._has_asked = True
         if isinstance(reply, wire.OadrDistributeEvent):
             await self.handle(reply, reply_limit)
         return reply
 
+    def question(self, reply_limit: int | None = None) -> wire.OadrRequestEvent:
+        """What asks for the events."""
+        return wire.OadrRequestEvent(
+            request_id=self._session.new_id(), ven_id=self._registrar.ven_id, reply_limit=reply_limit
+        )
+
     # -- polling -------------------------------------------------------------------------------------------------
 
     async def poll(self) -> wire.Message:
-        """Ask for one message.
+        """Ask for one message; in 2.0a, which has no oadrPoll, for the events.
 
         Raises:
             LocalProtocolError: who is pushed to must not poll (2.0b rule 500).
@@ -247,6 +262,8 @@ class Loop:
         if self._resync is not None:
             raise LocalProtocolError("this VEN is pushed to, and does not poll: use request_event()")
         try:
+            if self._session.profile == "2.0a":
+                return await self._session.ask("EiEvent", self.question(), wire.Message)
             return await self._session.ask("OadrPoll", wire.OadrPoll(ven_id=self._registrar.ven_id), wire.Message)
         except PeerRefused as error:
             if error.code in ("452", "463"):
@@ -296,10 +313,10 @@ class Loop:
         return True
 
 
-def _told(error: OpenADRError) -> str:
+def _told(error: OpenADRError, profile: str) -> str:
     """The error, and where it is a document of the VTN that is wrong, that it is."""
     if isinstance(error, SignatureInvalid):
         return f"what the VTN sent is not acted on: {error}"
     if isinstance(error, WireError):
-        return f"{error}; what the VTN sent is no valid OpenADR 2.0b message"
+        return f"{error}; what the VTN sent is no valid OpenADR {profile} message"
     return str(error)

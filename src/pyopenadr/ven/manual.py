@@ -77,7 +77,8 @@ class ManualMode:
     async def create_party_registration(self) -> Exchange:
         """Register, or confirm the registration there is (oadrCreatePartyRegistration).
 
-        `ven_id` and `registration_id` are kept. After a cancellation this starts anew.
+        `ven_id` and `registration_id` are kept. After a cancellation this starts anew. In 2.0a, which has no
+        registration, this sends nothing and returns `("", {})`.
 
         Raises:
             PeerRefused: the VTN will not have this VEN; `code` and `description` say why.
@@ -98,6 +99,7 @@ class ManualMode:
     async def poll(self) -> Exchange:
         """Fetch one message (oadrPoll): `("oadrResponse", {…})` if there is none.
 
+        In 2.0a, which has no oadrPoll, that is always the list of events (oadrRequestEvent).
         While auto mode runs, the message is handled as well, like those that auto mode fetches itself.
 
         Raises:
@@ -121,9 +123,7 @@ class ManualMode:
         """Fetch the events there are (oadrRequestEvent), at most `reply_limit` of them."""
         if self.running:
             return _native(await self._parts.loop.request_event(reply_limit))
-        message = wire.OadrRequestEvent(
-            request_id=self._parts.session.new_id(), ven_id=self._parts.registrar.ven_id, reply_limit=reply_limit
-        )
+        message = self._parts.loop.question(reply_limit)
         return self._noted(await self._parts.session.tell("EiEvent", message, wire.OadrDistributeEvent))
 
     async def created_event(
@@ -220,8 +220,11 @@ class ManualMode:
         event takes the place of the answer to it.
 
         Raises:
+            ConfigError: the profile is 2.0a, which has no opts.
             LocalProtocolError: the event is unknown, or wants no answer (rule 206).
         """
+        if self._parts.session.profile == "2.0a":
+            raise ConfigError("2.0a has no opts: answer events by created_event, opt_in or opt_out")
         if event_id is not None:
             modification_number, _ = self._version_of(event_id, modification_number)
             known = self._parts.events.known.get(event_id)
@@ -339,8 +342,10 @@ class ManualMode:
                 Mean, Peak (max), Summed, x-Minimum; else `last`.
 
         Raises:
-            ConfigError: it makes no report.
+            ConfigError: it makes no report, or the profile is 2.0a, which has no reports.
         """
+        if self._parts.session.profile == "2.0a":
+            raise ConfigError("2.0a has no reports: leave out add_report, or the profile if the VTN speaks 2.0b")
         if points is None:
             if reading is None:
                 raise ConfigError('say what the report holds: reading="powerReal", or points=[…] for several')

@@ -9,7 +9,7 @@ from enum import Enum
 import msgspec
 
 from pyopenadr.clock import Clock
-from pyopenadr.errors import LocalProtocolError, RemoteProtocolError
+from pyopenadr.errors import ConfigError, LocalProtocolError, RemoteProtocolError
 from pyopenadr.model import Capability, Duration
 from pyopenadr.model.time import total_seconds
 from pyopenadr.v2 import wire
@@ -61,8 +61,12 @@ class Registrar:
     `identity.ven_id` may be set beforehand, with or without `registration_id`: with both the VEN counts as
     registered (2.0b rule 405), without the second it asks for a registration under that id (rule 402). `count` is how
     many new registrations there have been. `confirmed` is False as long as the VTN has not been heard of them.
+    In 2.0a, which has no registration, the VEN counts as registered under its id, always.
     `push_address` gives where the VTN is to push to; None: we poll.
     `metadata` are the capabilities that the VTN has been told since it registered us; None: not yet.
+
+    Raises:
+        ConfigError: in 2.0a, the VEN has no id, or has a registration.
     """
 
     def __init__(
@@ -90,6 +94,15 @@ class Registrar:
         self._ledger = ledger
         self._clock = clock
         self._journal = journal
+        self._is_agreed = session.profile == "2.0a"
+        if self._is_agreed:
+            if not identity.ven_id or identity.registration_id is not None:
+                raise ConfigError(
+                    "2.0a has no registration: give the ven_id that was agreed upon with the VTN's operator, "
+                    "and no registration_id"
+                )
+            self._state, self.confirmed = State.REGISTERED, True
+            return
         if identity.ven_id is not None and identity.registration_id is not None:
             self._state = State.REGISTERED
         self._resume(ledger.load("registration", _Row).get(""))
@@ -114,6 +127,8 @@ class Registrar:
 
     @state.setter
     def state(self, state: State) -> None:
+        if self._is_agreed:
+            return  # whom the VTN does not know, it may know later: that is its operator's matter
         self._state = state
         self._keep()
 
@@ -161,13 +176,17 @@ class Registrar:
         message = wire.OadrQueryRegistration(request_id=self._session.new_id())
         return await self._session.ask("EiRegisterParty", message, wire.OadrCreatedPartyRegistration)
 
-    async def register(self, *, anew: bool) -> wire.OadrCreatedPartyRegistration:
+    async def register(self, *, anew: bool) -> wire.OadrCreatedPartyRegistration | None:
         """Get a registration: a new one, or the one there is confirmed (2.0b rules 402, 403, 405, 406).
+
+        In 2.0a there is nothing to do, and None.
 
         Raises:
             PeerRefused: the VTN will not have us.
             RemoteProtocolError: its answer lacks the ids.
         """
+        if self._is_agreed:
+            return None
         who = self.identity
         address = self.push_address() if self.push_address is not None else None
         message = wire.OadrCreatePartyRegistration(

@@ -14,6 +14,7 @@ from pyopenadr.errors import ConfigError, SignatureInvalid
 from pyopenadr.v2 import wire
 from pyopenadr.v2.codec import Payload, decode, encode
 from pyopenadr.v2.leniency import rules
+from pyopenadr.v2.profile import ProfileName
 from pyopenadr.ven.backoff import Draw
 from pyopenadr.ven.state import Ledger
 
@@ -35,6 +36,9 @@ class Seal:
     With a `key` everything that is written is signed. With `trust` everything that is read must be signed by one of
     those, at most `window` ago by our clock, and never before: nonces are kept in the ledger as long as they matter.
     `accept` names deviating forms of signatures (`pyopenadr.v2.signature.SWITCHES`) and `leniency` those of messages.
+
+    Raises:
+        ConfigError: a setting is wrong, or is about signatures, which the profile 2.0a does not have.
     """
 
     def __init__(
@@ -48,7 +52,11 @@ class Seal:
         trust: Trust | None = None,
         window: timedelta = timedelta(seconds=60),
         accept: Iterable[str] = (),
+        profile: ProfileName = "2.0b",
     ) -> None:
+        if profile == "2.0a" and (key is not None or trust is not None):
+            raise ConfigError("2.0a has no signatures: leave out signing_key and vtn_signature, or profile")
+        self.profile = profile
         self._clock = clock
         self._draw = draw
         self._ledger = ledger
@@ -74,7 +82,7 @@ class Seal:
     def written(self, message: wire.Message) -> bytes:
         """The message as a document; to be written anew for each try, because a signature has its time."""
         if self._key is None:
-            return encode(message)
+            return encode(message, profile=self.profile)
         from pyopenadr.v2.signature import sign
 
         return sign(message, self._key, now=self._clock.now(), nonce=f"{self._draw.getrandbits(128):032x}")
@@ -87,7 +95,7 @@ class Seal:
             SignatureInvalid: it is not signed as it has to be, or it has been received before.
         """
         if self._trust is None:
-            return decode(data, profile="2.0b", leniency=self._leniency)
+            return decode(data, profile=self.profile, leniency=self._leniency)
         from pyopenadr.v2.signature import verify
 
         now = self._clock.now()

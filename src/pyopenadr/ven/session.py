@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from pyopenadr.clock import Clock
@@ -22,15 +24,19 @@ from pyopenadr.v2 import wire
 from pyopenadr.v2.codec import Payload
 from pyopenadr.v2.faults import raise_for, response_of
 from pyopenadr.v2.leniency import RULES
+from pyopenadr.v2.profile import A, ProfileName
 from pyopenadr.ven.backoff import MOST_RETRY_AFTER_S, Draw
 from pyopenadr.ven.journal import Journal, printable
 from pyopenadr.ven.seal import Seal
 from pyopenadr.ven.skew import Skew
 
-__all__ = ["DEFAULT_LENIENCY", "PATH", "Session", "asks_to_register", "base_of"]
+__all__ = ["DEFAULT_LENIENCY", "PATH", "PATHS", "Session", "asks_to_register", "base_of"]
 
 PATH = "/OpenADR2/Simple/2.0b"
 """The path of every 2.0b service, below the VTN's base address (2.0b rule 511)."""
+
+PATHS: Final[Mapping[str, str]] = MappingProxyType({"2.0a": "/OpenADR2/Simple", "2.0b": PATH})
+"""The path of the services, by profile."""
 
 DEFAULT_LENIENCY = tuple(name for name in RULES if name != "unknown-element")
 """What a client takes from a VTN by default: every known deviation but elements whose meaning nobody knows."""
@@ -45,12 +51,15 @@ _RETRY_STATUSES = frozenset((408, 425, 429))
 _EXCERPT = 200
 
 
-def base_of(vtn_url: str) -> str:
-    """The address that a service's name is added to, of a VTN's base address or one that ends in `PATH`.
+def base_of(vtn_url: str, profile: ProfileName = "2.0b") -> str:
+    """The address that a service's name is added to, of a VTN's base address or one that ends in the profile's path.
 
     Raises:
-        ConfigError: it is no address.
+        ConfigError: it is no address, or one of the other profile.
     """
+    path = PATHS.get(profile)
+    if path is None:
+        raise ConfigError(f"profile must be {' or '.join(PATHS)}, not {profile!r}")
     try:
         parts = urlsplit(vtn_url.strip())
         port_is_fine = parts.port is None or parts.port > 0
@@ -58,10 +67,12 @@ def base_of(vtn_url: str) -> str:
         port_is_fine = False
     if not port_is_fine or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ConfigError(
-            f"the VTN's address must be like https://vtn.example.com or https://vtn.example.com{PATH}, not {vtn_url!r}"
+            f"the VTN's address must be like https://vtn.example.com or https://vtn.example.com{path}, not {vtn_url!r}"
         )
     base = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
-    return base if base.endswith(PATH) else base + PATH
+    if profile == "2.0a" and base.endswith(PATH):
+        raise ConfigError(f"{vtn_url!r} is the address of 2.0b services: leave out the {PATH}, or the profile 2.0a")
+    return base if base.endswith(path) else base + path
 
 
 def asks_to_register(error: Exception) -> bool:
@@ -72,6 +83,7 @@ def asks_to_register(error: Exception) -> bool:
 class Session:
     """Sends messages to one VTN. `successes` counts those that got the answer which they should get.
 
+    `profile` is that of the seal; only its messages are sent.
     When the VTN says that it wants to be left alone for a while (Retry-After), nothing is sent until then.
     """
 
@@ -85,7 +97,8 @@ class Session:
         journal: Journal,
         seal: Seal,
     ) -> None:
-        self.base = base_of(vtn_url)
+        self.profile = seal.profile
+        self.base = base_of(vtn_url, self.profile)
         self.transport = transport
         self.seal = seal
         self._clock = clock
@@ -115,6 +128,7 @@ class Session:
             WireError: a reply that can't be read.
             PeerRefused: a reply with an error code.
             RemoteProtocolError: a reply of another kind, or an empty one.
+            LocalProtocolError: the profile has no such message.
         """
         reply = await self.tell(service, message, *expected)
         if reply is None:
@@ -193,6 +207,13 @@ class Session:
     async def _exchange(self, url: str, message: wire.Message) -> Reply:
         if self._ended is not None:
             await asyncio.shield(self._ended)
+        if self.profile == "2.0a" and type(message) not in A.messages:
+            raise LocalProtocolError(
+                f"2.0a has no {message.message_type}: it has events only, which poll() or auto mode fetches; "
+                "if the VTN speaks 2.0b, leave out profile",
+                code="459",
+                rule="506",
+            )
         self._keep_quiet(message)
         document = self._written(message)
         self._under_way += 1

@@ -17,6 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from pyopenadr.errors import ConfigError, StoreError
+from pyopenadr.v2.profile import ProfileName
 from pyopenadr.ven.session import base_of
 from pyopenadr.ven.state import Ledger, row_of, stamp_of
 
@@ -301,12 +302,12 @@ def _migrate(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
 
-def default_state(ven_name: str, vtn_url: str) -> Path:
+def default_state(ven_name: str, vtn_url: str, profile: ProfileName = "2.0b") -> Path:
     """The state file of that VEN at that VTN in the user's folder: $XDG_STATE_HOME, or ~/.local/state."""
     folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", ven_name).strip(".-") or "ven"
     # The name is in the hash too: two names may look alike once they are made fit for a file.
-    tail = hashlib.sha256(f"{ven_name}\n{base_of(vtn_url)}".encode()).hexdigest()[:12]
+    tail = hashlib.sha256(f"{ven_name}\n{base_of(vtn_url, profile)}".encode()).hexdigest()[:12]
     return folder / "pyopenadr" / f"{plain[:80]}-{tail}.db"
 
 
@@ -318,7 +319,12 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 def open_ledger(
-    state: str | os.PathLike[str] | Ledger, *, ven_name: str, vtn: str, complain: Callable[[str], None]
+    state: str | os.PathLike[str] | Ledger,
+    *,
+    ven_name: str,
+    vtn: str,
+    complain: Callable[[str], None],
+    profile: ProfileName = "2.0b",
 ) -> Ledger:
     """The ledger of that VEN at that VTN: in the file at that path, or in the user's folder ("auto").
 
@@ -329,13 +335,14 @@ def open_ledger(
     Raises:
         ConfigError: the file is no state file, another process or client has it, or it is another VEN's.
     """
+    owner = Owner(ven_name, vtn)
     if not isinstance(state, str | os.PathLike):
-        _own(state, Owner(ven_name, vtn), "it")
+        _own(state, owner, "it")
         return state
-    path = default_state(ven_name, vtn) if state == AUTO else state
+    path = default_state(ven_name, vtn, profile) if state == AUTO else state
     ledger = FileLedger(os.fspath(path), complain)
     try:
-        _own(ledger, Owner(ven_name, vtn), ledger.path)
+        _own(ledger, owner, ledger.path)
     except ConfigError:
         ledger.release()
         raise

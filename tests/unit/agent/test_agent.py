@@ -83,6 +83,17 @@ async def test_values_are_followed_and_released(monkeypatch: pytest.MonkeyPatch)
     assert lab.told == [("a", 0), ("a", 1), ("a", 3), ("a", 0)]
 
 
+async def test_a_vtn_of_2_0a_is_followed_just_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    vtn = {"url": "http://localhost", "profile": "2.0a"}
+    lab = Lab(signals() | {"vtn": vtn, "ven": {"name": "box", "ven_id": "old", "poll_seconds": 5}}, monkeypatch)
+    async with lab.running():
+        event_id = await lab.publish(1, 3)
+        await lab.clock.advance(timedelta(minutes=5))
+        assert await lab.answer(event_id) == "optIn"
+        assert [it.profile for it in lab.vtn.vens] == ["2.0a"]
+    assert lab.told == [("a", 0), ("a", 1), ("a", 3), ("a", 0)]
+
+
 async def test_limits_idle_and_the_end_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     lab = Lab(signals(idle=7, minimum=1, maximum=2, at_stop="idle"), monkeypatch)
     async with lab.running():

@@ -15,6 +15,7 @@ from pyopenadr.errors import ConfigError
 from tests.house.source import PACKAGE, ROOT
 
 HEAD = "vtn: {url: 'https://vtn.example.com'}\nven: {name: box}\n"
+OLD = "vtn: {url: 'https://vtn.example.com', profile: 2.0a}\nven: {ven_id: x, name: box}\n"
 ACTION = "{do: command, run: [echo]}"
 RULE = "opt:\n  rules:\n  - "
 POINT = "reports:\n- points:\n  - "
@@ -67,6 +68,15 @@ def test_the_least_file(tmp_path: Path) -> None:
         (HEAD + "tls: {sign: true}\n", 3, "tls.sign: signing needs cert and key"),
         (HEAD + "status: {port: 99999}\n", 3, "status.port"),
         (HEAD + "failsafe: {after_minutes: 0}\n", 3, "failsafe.after_minutes"),
+        (OLD.replace("ven_id: x, ", ""), 2, "ven: 2.0a has no registration"),
+        (OLD.replace("vtn.example.com", "vtn.example.com/OpenADR2/Simple/2.0b"), 1, "vtn.url: "),
+        (OLD + "tls: {sign: true, cert: a, key: b}\n", 3, "tls.sign: 2.0a has no signatures"),
+        (OLD + POINT + "{reading: powerReal, source: {from: constant, value: 1}}\n", 3, "reports: 2.0a has no reports"),
+        (
+            OLD + f"signals:\n- signal: S\n  actions: [{ACTION}]\n",
+            4,
+            "signals[0].signal: 2.0a has the signal SIMPLE only",
+        ),
         ("a: [\n", 2, "is no YAML"),
     ],
 )
