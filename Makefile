@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help check test kill days demo bench docs format clean
+.PHONY: help check test kill days fuzz demo bench docs format clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,9 @@ kill: $(STAMP)  ## Kill a VEN 200 times, and workers under load on each database
 days: $(STAMP)  ## Live a day for each message and each fault that it can meet; takes ten minutes
 	@PYOPENADR_WHOLE_DAYS=1 $(BIN)/python -m pytest -q -n 2 tests/faults/test_every_message_lost.py
 
+fuzz: $(STAMP)  ## Feed nonsense, led by coverage, to all that reads from outside; FUZZ_SECONDS (600) in all
+	@$(BIN)/python -m tests.fuzz
+
 demo: $(STAMP)  ## A server and a client live a whole event before your eyes
 	@$(BIN)/pyopenadr demo
 
@@ -54,5 +57,5 @@ format: $(STAMP)  ## Format the code and mend what lint can mend
 	@$(BIN)/ruff format --quiet $(CODE)
 
 clean:  ## Remove the environment, caches and builds
-	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage
+	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz htmlcov .coverage
 	@find src tests $(wildcard bench tools) -name __pycache__ -type d -prune -exec rm -rf {} +
