@@ -101,6 +101,13 @@ def test_every_folder_of_pages_has_a_name_on_the_site() -> None:
     assert folders <= set(SECTIONS)
 
 
+def test_the_tests_that_the_security_page_names_exist() -> None:
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", (DOCS / "explanation" / "security.md").read_text("utf-8"))
+    assert named
+    missing = [name for path, name in named if f"def {name}(" not in (ROOT / "tests" / path).read_text("utf-8")]
+    assert missing == []
+
+
 def test_every_handler_is_explained() -> None:
     headings = re.findall(r"^### (.+)$", (DOCS / "howto" / "backends.md").read_text("utf-8"), re.MULTILINE)
     explained = [name for heading in headings for name in re.findall(r"on_\w+", heading)]

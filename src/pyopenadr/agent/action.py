@@ -49,7 +49,10 @@ class Http(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """
         import aiohttp
 
-        quoted = {name: quote(text, safe="") for name, text in change.texts().items()}
+        # Quoting leaves dots as they are, and ".." alone between two slashes would lead out of the folder.
+        quoted = {
+            name: quote(text if text.strip(".") else "_" * len(text), safe="") for name, text in change.texts().items()
+        }
         url = _filled(self.url, quoted)
         content: dict[str, Any] = {}
         if self.method != "GET":

@@ -78,6 +78,22 @@ async def test_http_sends_everything_or_what_is_asked_for() -> None:
     assert seen[3][2] == "1.0"
 
 
+@pytest.mark.parametrize(
+    ("event_id", "path"), [("..", "/limits/__/set"), (".", "/limits/_/set"), ("a..", "/limits/a../set")]
+)
+async def test_dots_do_not_lead_to_another_address(event_id: str, path: str) -> None:
+    seen: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(request.path)
+        return web.Response()
+
+    async with http(answer) as url:
+        change = Change(value=1.0, signal="SIMPLE", ven="box", event_id=event_id)
+        await Http(url=f"{url}/limits/$event_id/set").perform(change)
+    assert seen == [path]
+
+
 async def test_http_errors_are_failures() -> None:
     async def no(request: web.Request) -> web.Response:
         return web.Response(status=503, text="asleep")
