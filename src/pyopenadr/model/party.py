@@ -59,7 +59,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 EVERYONE = Target()
 
 
-class Registration(msgspec.Struct, frozen=True, kw_only=True):
+class Registration(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A VEN as the VTN knows it.
 
     `registration_id` is None while the VEN is known but not registered. `push_address` is the base address of a

@@ -142,7 +142,7 @@ class ReportRule(msgspec.Struct, frozen=True, kw_only=True):
         return f"rule:{self.rule_id}:"
 
 
-class LoadControlValue(msgspec.Struct, frozen=True, kw_only=True):
+class LoadControlValue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One controllable quantity of a resource, with its range and its normal value where known."""
 
     current: float
@@ -151,7 +151,7 @@ class LoadControlValue(msgspec.Struct, frozen=True, kw_only=True):
     normal: float | None = None
 
 
-class LoadControlState(msgspec.Struct, frozen=True, kw_only=True):
+class LoadControlState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How a resource's load is being controlled (2.0b rule 334)."""
 
     capacity: LoadControlValue | None = None
@@ -160,7 +160,7 @@ class LoadControlState(msgspec.Struct, frozen=True, kw_only=True):
     set_point: LoadControlValue | None = None
 
 
-class ResourceStatus(msgspec.Struct, frozen=True, kw_only=True):
+class ResourceStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The state of a resource: reachable, overridden by hand, and how it is controlled."""
 
     online: bool
@@ -168,7 +168,7 @@ class ResourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     load_control_state: LoadControlState | None = None
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
+class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One measured value of one data point.
 
     `start` is the instant of a point value, or the beginning of the period that `duration` gives for a value that

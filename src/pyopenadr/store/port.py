@@ -78,7 +78,7 @@ class Topic(StrEnum):
     """The VEN, which is pushed to, has sent something of its own."""
 
 
-class Change(msgspec.Struct, frozen=True, array_like=True):
+class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Something that a worker has committed; `detail` as its topic says."""
 
     topic: Topic
@@ -142,7 +142,7 @@ class Step(StrEnum):
     OPTED = "opted"
 
 
-class Trace(msgspec.Struct, frozen=True, kw_only=True):
+class Trace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message about an event, to or from a VEN.
 
     `modification_number` is the version that it was about. `request_id` is that of the message. The rest is what the
@@ -161,7 +161,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     resource_ids: tuple[str, ...] = ()
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a VEN last said about an event.
 
     `modification_number` is the version it answered. `by_opt` is true where an oadrCreateOpt said it, which an
@@ -178,7 +178,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     by_opt: bool = False
 
 
-class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message that waits for a VEN until the VEN has answered it.
 
     `item_id` is unique for the VEN and chosen by the caller; items go out in the order in which they were added.
@@ -203,7 +203,7 @@ class StoredRequest(msgspec.Struct, frozen=True, kw_only=True):
     confirmed: bool = False
 
 
-class StoredReading(msgspec.Struct, frozen=True, kw_only=True):
+class StoredReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A reading with where it came from."""
 
     ven_id: str

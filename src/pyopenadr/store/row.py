@@ -7,6 +7,7 @@ them, the memory store too; so they all take, refuse and give back the same.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -196,8 +197,11 @@ def registration_to_row(registration: Registration) -> Row:
 
 def registration_from_row(row: Found) -> Registration:
     """The VEN of a row; the columns are right where `body` says otherwise."""
+    ven = from_json(row["body"], Registration, "a registration")
     return msgspec.structs.replace(
-        from_json(row["body"], Registration, "a registration"),
+        ven,
+        profile=sys.intern(ven.profile),  # one text for all VENs
+        transport=sys.intern(ven.transport),
         registration_id=row["registration_id"],
         last_seen=None if row["last_seen"] is None else from_micros(row["last_seen"]),
         online=row["online"],

@@ -7,7 +7,6 @@ a restart at once, because the record of sending is kept in memory and that of a
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -35,6 +34,9 @@ __all__ = [
     "pack",
     "unpack",
 ]
+
+_MOST_ENDED = 1000
+"""How many of a VEN's report requests that are over are remembered."""
 
 NEVER_DELIVERIES = 2
 """How often an event is sent that the VEN must not answer: once more than a single lost reply can undo."""
@@ -108,7 +110,7 @@ def unpack(outgoing: Outgoing) -> Item:
     return item
 
 
-class _Told(msgspec.Struct):
+class _Told(msgspec.Struct, gc=False):
     """What was last sent of an event: which version, how often, when."""
 
     modification_number: int
@@ -116,7 +118,7 @@ class _Told(msgspec.Struct):
     at: datetime
 
 
-class Carried(msgspec.Struct, frozen=True):
+class Carried(msgspec.Struct, frozen=True, gc=False):
     """A message with events: its request ID, the version of each event in it, and when it was sent."""
 
     request_id: str | None
@@ -134,6 +136,21 @@ class Mailbox:
     refreshed before it is used again. `has_more`: there may be something to send that nobody has looked at.
     """
 
+    __slots__ = (
+        "_idle_at_revision",
+        "_idle_until",
+        "_notes",
+        "_sent_at",
+        "_told",
+        "answers",
+        "carried",
+        "doubts",
+        "has_more",
+        "items",
+        "pushed",
+        "stale",
+    )
+
     def __init__(self) -> None:
         self.items: dict[str, Outgoing] = {}
         self.answers: dict[str, Answer] = {}
@@ -142,7 +159,7 @@ class Mailbox:
         self.pushed: Carried | None = None
         self.has_more = False
         self.doubts = 0
-        self._notes: list[tuple[Topic, tuple[str, ...]]] = []
+        self._notes: tuple[tuple[Topic, tuple[str, ...]], ...] = ()
         self._sent_at: dict[str, datetime] = {}
         self._told: dict[str, _Told] = {}
         self._idle_at_revision = -1
@@ -182,7 +199,7 @@ class Mailbox:
 
     def take_notes(self, ven_id: str) -> list[Change]:
         """What was sent since the last time, for the other workers."""
-        notes, self._notes = self._notes, []
+        notes, self._notes = self._notes, ()
         return [Change(topic, ven_id, detail) for topic, detail in notes]
 
     def heed(self, change: Change) -> None:
@@ -210,7 +227,7 @@ class Mailbox:
     def note_sent(self, item_id: str, now: datetime) -> None:
         """The message has been handed to the VEN."""
         self._sent_at[item_id] = now
-        self._notes.append((Topic.SENT, (item_id, now.isoformat())))
+        self._notes += ((Topic.SENT, (item_id, now.isoformat())),)
         self.disturb()
 
     def add(self, items: Iterable[Outgoing]) -> None:
@@ -299,7 +316,7 @@ class Mailbox:
             times = NEVER_DELIVERIES if confirmed else told.times + 1 if told is not None else 1
             self._told[event.event_id] = _Told(event.modification_number, times, now)
             note = (event.event_id, str(event.modification_number), now.isoformat(), str(times))
-            self._notes.append((Topic.TOLD, note))
+            self._notes += ((Topic.TOLD, note),)
         self.disturb()
 
     def note_answers(self, answers: Iterable[Answer]) -> None:
@@ -328,7 +345,11 @@ class Ven:
         self.mailbox = Mailbox()
         self.lock = asyncio.Lock()
         self.ended: str | None = None
-        self.ended_requests: deque[str] = deque(maxlen=1000)
+        self.ended_requests: tuple[str, ...] = ()
+
+    def note_ended(self, report_request_ids: Iterable[str]) -> None:
+        """These report requests are over."""
+        self.ended_requests = (*self.ended_requests, *report_request_ids)[-_MOST_ENDED:]
 
     @property
     def is_registered(self) -> bool:

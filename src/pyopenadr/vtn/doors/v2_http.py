@@ -48,7 +48,10 @@ IDLE_BODY: Final = encode(_IDLE)
 """The reply to every idle poll; it says nothing of the VEN, so that one text serves all."""
 
 
-_LONGEST_REMEMBERED = 1024
+_LONGEST_REMEMBERED: Final = 1024
+_MOST_FRAMES: Final = 16
+_PLAIN_ID: Final = re.compile(rb"[A-Za-z0-9._:-]+").fullmatch
+"""A venID whose bytes are the same in every document."""
 _TOO_MUCH: Final = b"too many requests of this VEN, try again later\n"
 _SIGNED: Final = b"SignatureValue"
 """What is in every signed message, and hardly ever in another."""
@@ -62,24 +65,31 @@ def _endpoint(path: str) -> tuple[ProfileName, str] | None:
 
 
 class _Polls:
-    """The last poll of each VEN as it came, because a VEN's polls are alike byte for byte: each is decoded once."""
+    """How polls are written, with the venID cut out: VENs with the same software differ in nothing else.
+
+    So a poll that is written as one that was decoded before need not be decoded.
+    """
 
     def __init__(self) -> None:
-        self._messages: dict[bytes, wire.OadrPoll] = {}
-        self._bodies: dict[str, bytes] = {}
+        self._frames: list[tuple[bytes, bytes]] = []
 
-    def get(self, body: bytes) -> wire.OadrPoll | None:
-        """The message that this body was found to be before."""
-        return self._messages.get(body)
+    def ven_id(self, body: bytes) -> str | None:
+        """The VEN that a body is the poll of, if polls like this have been seen."""
+        for before, behind in self._frames:
+            if body.startswith(before) and body.endswith(behind):
+                ven_id = body[len(before) : len(body) - len(behind)]
+                return ven_id.decode("ascii") if _PLAIN_ID(ven_id) else None
+        return None
 
-    def keep(self, body: bytes, message: wire.OadrPoll) -> None:
-        """Remember a poll of a registered VEN in place of its last one."""
-        if len(body) <= _LONGEST_REMEMBERED:
-            old = self._bodies.get(message.ven_id)
-            if old is not None:
-                self._messages.pop(old, None)
-            self._bodies[message.ven_id] = body
-            self._messages[body] = message
+    def keep(self, body: bytes, ven_id: str) -> None:
+        """Remember how a poll is written."""
+        name = ven_id.encode()
+        before, _, behind = body.partition(b">" + name + b"<")
+        # Without entities, comments and instructions, what stands once between tags can only be the text of venID.
+        is_clear = b"&" not in body and b"<!" not in body and b"<?" not in body[1:]
+        is_once = body.count(b">" + name + b"<") == 1
+        if _PLAIN_ID(name) and is_clear and is_once and len(body) <= _LONGEST_REMEMBERED:
+            self._frames = [*self._frames, (before + b">", b"<" + behind)][-_MOST_FRAMES:]
 
 
 class V2Door:
@@ -118,14 +128,10 @@ class V2Door:
             return 404, b"no OpenADR 2.0 service has this address\n"
         profile, called = endpoint
         if called == "oadrpoll" and profile == "2.0b":
-            poll = self._polls.get(body)
-            if (
-                poll is not None
-                and self._may_be_unsigned(poll.ven_id)
-                and self._conversation.is_idle(poll.ven_id, peer)
-            ):
-                self._heard(poll.ven_id)
-                return (200, IDLE_BODY) if self._vens.take(poll.ven_id) else (503, _TOO_MUCH)
+            polling = self._polls.ven_id(body)
+            if polling is not None and self._may_be_unsigned(polling) and self._conversation.is_idle(polling, peer):
+                self._heard(polling)
+                return (200, IDLE_BODY) if self._vens.take(polling) else (503, _TOO_MUCH)
         if profile == "2.0a" and called != "eievent":
             return 404, b"OpenADR 2.0a has only the service EiEvent; for 2.0b put 2.0b/ into the address\n"
         try:
@@ -196,8 +202,9 @@ class V2Door:
             return self._write(self._conversation.fault_reply(message, stray), profile, peer)
         if type(message) is wire.OadrPoll:
             is_plain = not payload.deviations and payload.signature is None
-            if is_plain and self._conversation.is_registered(message.ven_id):
-                self._polls.keep(body, message)
+            is_new = is_plain and self._polls.ven_id(body) is None
+            if is_new and self._conversation.is_registered(message.ven_id):
+                self._polls.keep(body, message.ven_id)
             if self._conversation.is_idle(message.ven_id, peer):
                 self._heard(message.ven_id)
                 return self._write(_IDLE, profile, peer) if peer.signed else IDLE_BODY

@@ -137,7 +137,7 @@ class PartyService(Replica):
         elif change.topic is Topic.HEARD:
             self.on_heard(change.key)
         elif change.topic is Topic.ENDED:
-            ven.ended_requests.extend(change.detail)
+            ven.note_ended(change.detail)
         elif change.topic in (Topic.SENT, Topic.TOLD):
             ven.mailbox.heed(change)
 

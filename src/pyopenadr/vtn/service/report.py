@@ -145,7 +145,7 @@ class ReportService(PartyService):
 
     async def _end(self, ven_id: str, report_request_ids: Iterable[str], *, outgoing: Sequence[Outgoing] = ()) -> None:
         ended = await self.store.delete_requests(ven_id, Source.VEN, report_request_ids, outgoing=outgoing)
-        self._vens[ven_id].ended_requests.extend(ended)
+        self._vens[ven_id].note_ended(ended)
 
     async def is_expected(self, ven_id: str, report_request_id: str) -> bool:
         """Whether the VEN has been asked for such a report, now or lately."""
