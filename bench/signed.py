@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import secrets
 import ssl
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable
@@ -29,6 +30,7 @@ from pyopenadr.v2.signature import SigningKey, sign
 PACKAGES = ("pyopenadr", "openleadr", "cryptography", "lxml", "signxml", "uvicorn", "aiohttp")
 POLLS = 2000
 WINDOW = timedelta(minutes=10)
+NONCE = b"0" * 32
 DSIG = "{http://www.w3.org/2000/09/xmldsig#}"
 
 __all__ = ["PACKAGES", "run"]
@@ -112,7 +114,7 @@ async def floor(port: int, folder: str) -> None:
     from lxml import etree
 
     key, verify = _key(Path(folder), "vtn"), _verifier(Path(folder))
-    reply = sign(wire.OadrResponse(response=faults.response()), key, now=datetime.now(UTC), nonce="0" * 32)
+    reply = sign(wire.OadrResponse(response=faults.response()), key, now=datetime.now(UTC), nonce=NONCE.decode())
     tree = etree.fromstring(reply)
     signed_object, properties, info = (
         etree.tostring(next(tree.iter(tag)), method="c14n")
@@ -121,8 +123,14 @@ async def floor(port: int, folder: str) -> None:
     begin, _, rest = reply.partition(b"<ds:SignatureValue>")
     end = rest.partition(b"</ds:SignatureValue>")[2]
 
+    timestamp = str(next(tree.iter("{*}timestamp")).text).encode()
+
     def digest(data: bytes) -> bytes:
         return base64.b64encode(hashlib.sha256(data).digest())
+
+    digests = digest(signed_object), digest(properties)
+    if any(each not in info for each in digests) or NONCE not in properties:
+        raise ValueError("the signature is not made as this floor takes it to be")
 
     def answer(body: bytes) -> bytes:
         signature, thing = etree.fromstring(body)
@@ -131,9 +139,14 @@ async def floor(port: int, folder: str) -> None:
         if found != [digest(etree.tostring(part, method="c14n")) for part in (thing, their_properties)]:
             raise ValueError("a digest is wrong")
         verify(base64.b64decode(str(value.text)), etree.tostring(their_info, method="c14n"))
-        ours = [digest(signed_object), digest(properties)]
-        signed = base64.b64encode(key.sign_bytes(info.replace(b"@", b"".join(ours))))
-        return b"%b<ds:SignatureValue>%b</ds:SignatureValue>%b" % (begin, signed, end)
+        now, nonce = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode(), secrets.token_hex(16).encode()
+        ours = digest(signed_object), digest(properties.replace(NONCE, nonce).replace(timestamp, now))
+        said, head = info, begin
+        for old, new in zip(digests, ours, strict=True):
+            said, head = said.replace(old, new), head.replace(old, new)
+        signed = base64.b64encode(key.sign_bytes(said))
+        tail = end.replace(NONCE, nonce).replace(timestamp, now)
+        return b"%b<ds:SignatureValue>%b</ds:SignatureValue>%b" % (head, signed, tail)
 
     async def app(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         text = answer((await receive())["body"])
