@@ -62,9 +62,10 @@ class Http(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, headers=self.headers) as session,
-                session.request(self.method, url, **content) as response,
+                # A device that was moved is to be told to somebody: by a redirect a POST would become a GET.
+                session.request(self.method, url, allow_redirects=False, **content) as response,
             ):
-                if response.status >= 400:
+                if response.status >= 300:
                     said = " ".join((await response.text(errors="replace"))[:200].split())
                     raise AgentError(f"{self.method} {url} was answered with HTTP {response.status}: {said}")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

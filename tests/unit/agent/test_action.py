@@ -94,6 +94,19 @@ async def test_dots_do_not_lead_to_another_address(event_id: str, path: str) -> 
     assert seen == [path]
 
 
+async def test_a_redirect_is_not_followed() -> None:
+    seen: list[str] = []
+
+    async def moved(request: web.Request) -> web.Response:
+        seen.append(request.path)
+        raise web.HTTPFound("/elsewhere")
+
+    async with http(moved) as url:
+        with pytest.raises(AgentError, match="HTTP 302"):
+            await Http(url=f"{url}/set").perform(Change(value=1.0, signal="SIMPLE", ven="box", event_id="e"))
+    assert seen == ["/set"]
+
+
 async def test_http_errors_are_failures() -> None:
     async def no(request: web.Request) -> web.Response:
         return web.Response(status=503, text="asleep")
