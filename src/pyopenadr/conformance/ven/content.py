@@ -7,9 +7,10 @@ from datetime import timedelta
 import msgspec
 
 from pyopenadr.conformance.check import NotApplicable, check
+from pyopenadr.conformance.quantity import POWER
 from pyopenadr.conformance.ven.expectation import followed
 from pyopenadr.conformance.ven.reply import distribution
-from pyopenadr.conformance.ven.sample import HOUR, POWER, PRICE, event, signal
+from pyopenadr.conformance.ven.sample import HOUR, PRICE, event, signal
 from pyopenadr.conformance.ven.stage import VenStage
 from pyopenadr.v2 import wire
 

@@ -20,13 +20,6 @@ HOUR = timedelta(hours=1)
 PRICE = wire.ItemBase(
     element="currencyPerKWh", item_description="currencyPerKWh", item_units="EUR", si_scale_code="none"
 )
-POWER = wire.ItemBase(
-    element="powerReal",
-    item_description="RealPower",
-    item_units="W",
-    si_scale_code="k",
-    power_attributes=wire.PowerAttributes(hertz=50.0, voltage=230.0, ac=True),
-)
 
 
 def signal(*values: float, length: timedelta = HOUR, **fields: Any) -> wire.EiEventSignal:

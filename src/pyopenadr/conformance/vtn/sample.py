@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from pyopenadr.conformance.quantity import POWER
 from pyopenadr.v2 import faults, wire
 
 if TYPE_CHECKING:
@@ -24,13 +25,6 @@ __all__ = [
 
 SPECIFIER = "conformance-usage"
 STATUS_SPECIFIER = "conformance-status"
-POWER = wire.ItemBase(
-    element="powerReal",
-    item_description="RealPower",
-    item_units="W",
-    si_scale_code="k",
-    power_attributes=wire.PowerAttributes(hertz=50.0, voltage=230.0, ac=True),
-)
 R_ID = "rid power/1"
 """A free text with a blank, because rule 330 lets it be one."""
 

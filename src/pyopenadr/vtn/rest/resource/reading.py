@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from litestar import Response, Router, get
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 
@@ -30,20 +30,7 @@ From = Annotated[Instant | None, QueryParameter(description="Readings from then 
 Until = Annotated[Instant | None, QueryParameter(description="Readings before then.")]
 
 
-async def _chosen(office: Office, group_id: str | None, **filters: Any) -> dict[str, Any]:
-    """The filters as the server takes them.
-
-    Raises:
-        Refusal: 404, there is no such group.
-    """
-    if group_id is not None and group_id not in {group.group_id for group in await office.server.groups()}:
-        raise Refusal(404, f"there is no group {group_id!r}")
-    plain = {n: as_utc(value) if isinstance(value, datetime) else value for n, value in filters.items()}
-    return {"group_id": group_id, **plain}
-
-
-@get("/", summary="What VENs have measured")
-async def list_readings(
+async def _chosen(
     office: Desk,
     ven_ids: VenIds = None,
     group_id: GroupId = None,
@@ -52,20 +39,36 @@ async def list_readings(
     r_id: FromQuery[str | None] = None,
     start: From = None,
     end: Until = None,
+) -> dict[str, Any]:
+    """The filters of the query as the server takes them.
+
+    Raises:
+        Refusal: 404, there is no such group.
+    """
+    if group_id is not None and group_id not in {group.group_id for group in await office.server.groups()}:
+        raise Refusal(404, f"there is no group {group_id!r}")
+    return {
+        "ven_ids": ven_ids,
+        "group_id": group_id,
+        "resource_id": resource_id,
+        "report_specifier_id": report_specifier_id,
+        "r_id": r_id,
+        "start": None if start is None else as_utc(start),
+        "end": None if end is None else as_utc(end),
+    }
+
+
+Chosen = NamedDependency[dict[str, Any]]
+
+
+@get("/", summary="What VENs have measured")
+async def list_readings(
+    office: Desk,
+    chosen: Chosen,
     after: After = None,
     limit: Limit = 100,
 ) -> Page[ReadingView]:
     """Readings of many VENs, by VEN, start, rID and report; all that is given must be so."""
-    chosen = await _chosen(
-        office,
-        group_id,
-        ven_ids=ven_ids,
-        resource_id=resource_id,
-        report_specifier_id=report_specifier_id,
-        r_id=r_id,
-        start=start,
-        end=end,
-    )
     found = await office.server.find_readings(limit=limit, after=after, **chosen)
     return Page(items=[view_of(stored) for stored in found.readings], next=found.after)
 
@@ -73,28 +76,12 @@ async def list_readings(
 @get("/export", summary="Readings as a file", media_type="text/csv")
 async def export_readings(
     office: Desk,
-    ven_ids: VenIds = None,
-    group_id: GroupId = None,
-    resource_id: ResourceId = None,
-    report_specifier_id: FromQuery[str | None] = None,
-    r_id: FromQuery[str | None] = None,
-    start: From = None,
-    end: Until = None,
+    chosen: Chosen,
     file_format: Annotated[
         Literal["csv", "parquet"], QueryParameter(name="format", description="Parquet needs pyarrow at the VTN.")
     ] = "csv",
 ) -> Response[Any]:
     """All that is chosen, as CSV, a line for each reading as it is read; or as a Parquet file."""
-    chosen = await _chosen(
-        office,
-        group_id,
-        ven_ids=ven_ids,
-        resource_id=resource_id,
-        report_specifier_id=report_specifier_id,
-        r_id=r_id,
-        start=start,
-        end=end,
-    )
     headers = {"content-disposition": f'attachment; filename="readings.{file_format}"'}
     if file_format == "parquet":
         data = await _parquet(office, chosen)
@@ -110,4 +97,9 @@ async def _parquet(office: Office, chosen: dict[str, Any]) -> bytes:
         return await asyncio.to_thread(path.read_bytes)
 
 
-router = Router("/readings", route_handlers=[list_readings, export_readings], tags=["reports"])
+router = Router(
+    "/readings",
+    route_handlers=[list_readings, export_readings],
+    tags=["reports"],
+    dependencies={"chosen": Provide(_chosen)},
+)
