@@ -109,7 +109,7 @@ class Server:
                     return self
             if self._process.poll() is not None:
                 break
-            time.sleep(0.05)
+            time.sleep(0.05)  # it is not measured how long a start takes
         self.__exit__()
         raise RuntimeError(f"{' '.join(self._command[1:])} does not listen: run it by hand and see")
 

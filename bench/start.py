@@ -53,13 +53,15 @@ def _imports_ms() -> tuple[float, float]:
 
 def _resident_mb() -> float:
     """The memory of a VEN without code, once it has registered and polls."""
-    with tempfile.TemporaryDirectory() as folder, constant_vtn() as port:
+    with tempfile.TemporaryDirectory() as folder, constant_vtn() as vtn:
         path = Path(folder) / "ven.yaml"
-        path.write_text(f"vtn:\n  url: http://127.0.0.1:{port}\nven:\n  name: v\n  state: {folder}/state\n", "utf-8")
+        path.write_text(
+            f"vtn:\n  url: http://127.0.0.1:{vtn.port}\nven:\n  name: v\n  state: {folder}/state\n", "utf-8"
+        )
         command = [sys.executable, "-m", "pyopenadr", "ven", "run", str(path)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            time.sleep(SETTLED_S)
+            time.sleep(SETTLED_S)  # what it has in memory is asked when it polls
             assert process.poll() is None, "the VEN has ended"
             pages = int(Path(f"/proc/{process.pid}/statm").read_text("ascii").split()[1])
         finally:

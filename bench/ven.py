@@ -8,19 +8,17 @@ Then a fleet polls as fast as one core can; the VTN has another.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import resource
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
+from bench.load import Server
 from bench.measure import Figure, Row, pin
 from pyopenadr.v2 import encode, faults, wire
 
@@ -160,28 +158,14 @@ async def driven(port: int, number: int) -> tuple[float, float]:
 CLIENTS = {"ours": ours, "theirs": theirs, "driven": driven}
 
 
-@contextlib.contextmanager
-def constant_vtn() -> Iterator[int]:
-    """The VTN of the measurement in a process of its own; its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "bench.ven", "serve", str(port)])
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield port
-    finally:
-        server.kill()
-        server.wait()
+def constant_vtn() -> Server:
+    """The VTN of the measurement in a process of its own."""
+    return Server("bench.ven", "serve")
 
 
 def _measured(name: str, number: int) -> tuple[float, float]:
-    with constant_vtn() as port:
-        command = [sys.executable, "-m", "bench.ven", name, str(port), str(number)]
+    with constant_vtn() as vtn:
+        command = [sys.executable, "-m", "bench.ven", name, str(vtn.port), str(number)]
         out = subprocess.run(command, capture_output=True, text=True, check=True, timeout=900).stdout
     first, second = out.split()
     return float(first), float(second)
